@@ -1,0 +1,15 @@
+"""The node that stands where a file could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from repro_audit.source import Span
+
+
+@dataclass(slots=True, frozen=True)
+class Error:
+    """A part that could not be read, and the reason in the words of the reference implementation where it has some."""
+
+    span: Span
+    message: str
