@@ -9,15 +9,8 @@ from repro_audit.source import Source
 from repro_audit.syntax.error import Error
 
 if TYPE_CHECKING:
+    from repro_audit.discover import File
     from repro_audit.facts.project import Project
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class File:
-    """A file of the project: `path` relative to the project root with `/`, `kind` as `discover` names it."""
-
-    path: str
-    kind: str
 
 
 @dataclass(slots=True, frozen=True, eq=False)
