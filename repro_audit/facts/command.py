@@ -23,7 +23,7 @@ class Command:
     `where` is `run`, `cmd`, `entrypoint`, `healthcheck`, `compose`, `workflow`, `devcontainer` or `apptainer`; `when` is `build`, `start`,
     `health`, `create` (devcontainer lifecycle) or `ci`. `script` is the script it stands in, `node` its place there;
     `variables` the environment it sees, as far as known (None: set, but unknown). `cache_mounts` are the targets of the RUN's cache mounts. `user` is the
-    user it runs as where known. `workdir` likewise.
+    user it runs as where known. `workdir` likewise. `pipefail` tells whether a failing part of a pipe fails it.
     """
 
     source: Source
@@ -42,6 +42,7 @@ class Command:
     instruction: Instruction | None = None
     stage: Stage | None = None
     exec_form: bool = False
+    pipefail: bool = False
 
     @property
     def siblings(self) -> tuple[shell.SimpleCommand, ...]:

@@ -9,7 +9,7 @@ from repro_audit.source import Source, Span
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
-    from repro_audit.facts.input import ImageRef
+    from repro_audit.facts.input import ImageRef, Package
     from repro_audit.facts.instruction import Instruction
 
 
@@ -21,6 +21,7 @@ class Stage:
     stage of the same file it starts from, if it does. `span` is the FROM instruction. `user`, `workdir`, `shell`,
     `env`, `entrypoint`, `cmd` and `healthcheck` are those in force at the stage's end, inherited through `parent`;
     a user or workdir that the external base may set is None. `env` maps to None where the value is unknown.
+    `packages` are those its own instructions install, by name or from files of the project; `manifests` are those files.
     `final` marks the last stage of the file. `lineage` is this stage and those it starts from, nearest first.
     """
 
@@ -40,6 +41,8 @@ class Stage:
     healthcheck: Instruction | None = None
     instructions: tuple[Instruction, ...] = ()
     platform: str | None = None
+    packages: tuple[Package, ...] = ()
+    manifests: tuple[str, ...] = ()
 
     @property
     def lineage(self) -> tuple[Stage, ...]:

@@ -1,0 +1,177 @@
+"""The build context: which files of the project a Dockerfile takes, and whether they are there to be taken.
+
+`Project` asks this module to follow a path inside the image (`pip install -r /app/requirements.txt`) back through
+COPY, WORKDIR, bind mounts and earlier stages to a file of the repository.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from repro_audit.source import Source, Span
+
+if TYPE_CHECKING:
+    from repro_audit.facts.command import Command
+    from repro_audit.facts.instruction import Instruction
+    from repro_audit.facts.stage import Stage
+    from repro_audit.syntax.ignorefile import IgnoreFile
+
+
+class Files(Protocol):
+    """What the context needs to know of the disk; `discover.Tree` has it."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def is_dir(self, path: str) -> bool: ...
+
+    def listing(self, folder: str) -> tuple[str, ...]: ...
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Copy:
+    """A COPY, ADD or bind mount that puts context files at `target`, an absolute path in the image.
+
+    `sources` are context paths (or paths in `from_stage`), `folders` those of them that are known to be folders.
+    `into` when the target is a folder, so that a file keeps its name below it. `external` when it comes from
+    another image.
+    """
+
+    sources: tuple[str, ...]
+    folders: frozenset[str]
+    target: str
+    into: bool
+    from_stage: Stage | None
+    external: bool
+    index: int
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class ContextFile:
+    """A file that an instruction takes from the build context.
+
+    `path` is the file's path in the context as written, `project_path` from the project's root. `state` is `found`,
+    `missing` or `ignored` (hidden by `.dockerignore`). `purpose` is `copy` or `install`; `context` is the context's
+    folder, `ignore_path` the ignore file that hides it. `certain` is false where the context had to be guessed.
+    """
+
+    source: Source
+    span: Span
+    path: str
+    project_path: str
+    state: str
+    purpose: str
+    context: str
+    instruction: Instruction
+    command: Command | None = None
+    stage: Stage | None = None
+    ignore_path: str | None = None
+    certain: bool = True
+    kind: str = "context-file"
+
+    @property
+    def name(self) -> str:
+        """The path as written."""
+        return self.path
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class BuildContext:
+    """A folder that is sent to the builder. `certain` when a compose file or the like names it, else it is a guess."""
+
+    folder: str
+    certain: bool
+    files: Files
+    ignore: IgnoreFile | None = None
+    ignore_path: str | None = None
+
+    def project_path(self, path: str) -> str:
+        """A context path, seen from the project's root."""
+        cleaned = posixpath.normpath("/" + path).lstrip("/")
+        return posixpath.normpath(posixpath.join(self.folder, cleaned)).removeprefix("./") if cleaned else self.folder
+
+    def state(self, path: str) -> str:
+        """`found`, `missing` or `ignored` for a COPY source, wildcards included."""
+        inside = self.project_path(path)
+        relative = posixpath.normpath("/" + path).lstrip("/")
+        if not any(c in path for c in "*?["):
+            if not self.files.exists(inside or "."):
+                return "missing"
+            if relative and self.ignore is not None and self._hidden(relative, inside):
+                return "ignored"
+            return "found"
+        # A wildcard reaches no further than its fixed part.
+        fixed = relative[: min(relative.find(c) for c in "*?[" if c in relative)]
+        folder = posixpath.dirname(fixed)
+        hidden = False
+        prefix = f"{self.folder}/" if self.folder else ""
+        pattern = prefix + relative
+        depth = pattern.count("/")
+        for found in self.files.listing(posixpath.join(self.folder, folder) if folder else self.folder):
+            head = "/".join(found.split("/")[: depth + 1])
+            if fnmatch.fnmatchcase(head, pattern):
+                below = head[len(prefix) :]
+                if self.ignore is not None and self._hidden(below, head):
+                    hidden = True
+                else:
+                    return "found"
+        return "ignored" if hidden else "missing"
+
+    def _hidden(self, relative: str, inside: str) -> bool:
+        assert self.ignore is not None
+        if not self.ignore.excludes(relative):
+            return False
+        if not self.files.is_dir(inside):
+            return True
+        # A folder that is ignored may still hold files that a later `!` line lets back in.
+        prefix = len(self.folder) + 1 if self.folder else 0
+        return all(self.ignore.excludes(found[prefix:]) for found in self.files.listing(inside))
+
+
+def trace(copies: dict[int, list[Copy]], stage: Stage, index: int, path: str, depth: int = 0) -> str | None:
+    """The context path of the file that is at `path` in `stage` before instruction `index`, or None where none was copied there.
+
+    `copies` are each stage's copies by stage index, in order; an image path of unknown workdir starts with `?`.
+    """
+    if depth > 20:
+        return None
+    for copy in reversed(copies.get(stage.index, [])):
+        if copy.index >= index:
+            continue
+        inner = _inside(copy, path)
+        if inner is None:
+            continue
+        if copy.external:
+            return None
+        if copy.from_stage is not None:
+            return trace(copies, copy.from_stage, 1 << 30, "/" + inner.lstrip("/"), depth + 1)
+        return inner
+    if stage.parent is not None:
+        return trace(copies, stage.parent, 1 << 30, path, depth + 1)
+    return None
+
+
+def _inside(copy: Copy, path: str) -> str | None:
+    """The source path from which `copy` makes `path`, or None when it does not."""
+    target = copy.target
+    if path == target and len(copy.sources) == 1 and not copy.into:
+        return copy.sources[0]
+    prefix = target.rstrip("/") + "/"
+    if not path.startswith(prefix):
+        return None
+    rest = path[len(prefix) :]
+    head, _, below = rest.partition("/")
+    for source in copy.sources:
+        cleaned = posixpath.normpath("/" + source).lstrip("/")
+        name = posixpath.basename(cleaned)
+        if any(c in name for c in "*?["):
+            if fnmatch.fnmatchcase(head, name):
+                return posixpath.join(posixpath.dirname(cleaned), rest)
+        elif source in copy.folders or not cleaned:
+            # A folder's contents are copied, not the folder itself.
+            return posixpath.join(cleaned, rest)
+        elif name == head and not below:
+            return cleaned
+    return None

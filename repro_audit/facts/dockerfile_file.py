@@ -1,0 +1,223 @@
+"""A Dockerfile's facts with their links to other files: packages, downloads, context files. Called by `Project`."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from repro_audit.facts import dockerfile as dockerfile_facts
+from repro_audit.facts import download
+from repro_audit.facts.command import Command
+from repro_audit.facts.context import BuildContext, ContextFile, Copy, trace
+from repro_audit.facts.dockerfile import DockerfileFacts, absolute
+from repro_audit.facts.file import FileFacts
+from repro_audit.facts.input import Package
+from repro_audit.facts.install import inputs_of, snapshot_in
+from repro_audit.facts.instruction import Instruction
+from repro_audit.facts.mount import build_mounts
+from repro_audit.facts.stage import Stage
+from repro_audit.source import Source, Span
+from repro_audit.syntax import dockerfile
+
+if TYPE_CHECKING:
+    from repro_audit.discover import File
+    from repro_audit.facts.project import Project
+
+
+def read(project: Project, file: File, source: Source) -> FileFacts:
+    """The facts of one Dockerfile: stages, instructions, commands, inputs and context files, in order of place."""
+    node = dockerfile.parse(source)
+    said = dockerfile_facts.read(source, node)
+    context = _context(project, file, said)
+    copies = _copies(said, context)
+    facts: list[tuple[int, object]] = [(image.span.start, image) for image in said.images]
+    facts += [(stage.span.start, stage) for stage in said.stages]
+    snapshots: dict[int, bool] = {}
+    for instruction in said.instructions:
+        facts.append((instruction.span.start, instruction))
+        stage = instruction.stage
+        if stage is not None and instruction.keyword in ("COPY", "ADD"):
+            facts += [(f.span.start, f) for f in _copied(instruction, context)]
+            if instruction.keyword == "ADD":
+                facts += [(d.span.start, d) for d in download.added(instruction)]
+        for command in instruction.commands:
+            facts.append((command.span.start, command))
+            if stage is None:
+                continue
+            if stage.index not in snapshots:
+                snapshots[stage.index] = snapshot_in(stage)
+            found = inputs_of(command, snapshot=snapshots[stage.index], later=_later(stage, command))
+            facts += [(i.span.start, i) for i in found.inputs]
+            stage.packages += tuple(i for i in found.inputs if isinstance(i, Package))
+            for path, span in found.files:
+                used = _installed(path, span, command, instruction, copies, context)
+                if used is None:
+                    continue
+                facts.append((span.start, used))
+                if used.state == "found":
+                    stage.manifests += (used.project_path,)
+                    stage.packages += _listed(project, used.project_path, stage, set())
+    facts.sort(key=lambda pair: pair[0])
+    return FileFacts(
+        source,
+        file,
+        node,
+        tuple(fact for _, fact in facts),
+        (*node.errors, *dockerfile.check_instructions(node)),
+        tuple((c.line, c.text) for c in node.comments),
+        project,
+    )
+
+
+def _later(stage: Stage, command: Command) -> tuple[Command, ...]:
+    """The commands of the same and of later instructions of the stage, where a download may be checked."""
+    start = command.instruction.index if command.instruction is not None else 0
+    return tuple(c for i in stage.instructions if i.index > start for c in i.commands)
+
+
+def _context(project: Project, file: File, said: DockerfileFacts) -> BuildContext | None:
+    """The likeliest build context: a named one, else the folder in which most of what is copied exists."""
+    contexts = project.contexts(file.path)
+    if not contexts:
+        return None
+    if contexts[0].certain:
+        return contexts[0]
+    wanted = [path for i in said.instructions if i.keyword == "COPY" for path, _ in _sources(i)]
+    best, most = contexts[0], -1
+    for context in contexts:
+        count = sum(context.state(path) != "missing" for path in wanted)
+        if count > most:
+            best, most = context, count
+        if count == len(wanted):
+            break
+    return best
+
+
+def _sources(instruction: Instruction) -> Iterator[tuple[str, Span]]:
+    """The context paths that a COPY or ADD names, with their places; those with unknown variables are left out."""
+    node = instruction.node
+    if node.flag("from") is not None:
+        return
+    for excerpt, word in list(zip(node.value, instruction.words))[:-1]:
+        if word is None or excerpt.text.startswith("<<") or "://" in word or word.startswith("git@"):
+            continue
+        yield word, excerpt.whole
+
+
+def _copied(instruction: Instruction, context: BuildContext | None) -> Iterator[ContextFile]:
+    if context is None:
+        return
+    for path, span in _sources(instruction):
+        yield _file(path, span, instruction, None, context)
+
+
+def _file(
+    path: str, span: Span, instruction: Instruction, command: Command | None, context: BuildContext
+) -> ContextFile:
+    return ContextFile(
+        source=instruction.source,
+        span=span,
+        path=path,
+        project_path=context.project_path(path),
+        state=context.state(path),
+        purpose="copy" if command is None else "install",
+        context=context.folder,
+        instruction=instruction,
+        command=command,
+        stage=instruction.stage,
+        ignore_path=context.ignore_path,
+        certain=context.certain,
+    )
+
+
+def _copies(said: DockerfileFacts, context: BuildContext | None) -> dict[int, list[Copy]]:
+    copies: dict[int, list[Copy]] = {}
+    names = {stage.name: stage for stage in said.stages if stage.name}
+    for instruction in said.instructions:
+        stage = instruction.stage
+        if stage is None:
+            continue
+        mine = copies.setdefault(stage.index, [])
+        if instruction.keyword in ("COPY", "ADD") and len(instruction.words) > 1:
+            target = instruction.words[-1]
+            if target is None:
+                continue
+            flag = instruction.node.flag("from")
+            origin = None
+            external = False
+            if flag is not None and flag.value:
+                origin = names.get(flag.value.lower())
+                if origin is None and flag.value.isdigit() and int(flag.value) < len(said.stages):
+                    origin = said.stages[int(flag.value)]
+                external = origin is None
+            sources = tuple(
+                word for excerpt, word in list(zip(instruction.node.value, instruction.words))[:-1] if word is not None
+            )
+            folders = frozenset(s for s in sources if _is_folder(s, context if flag is None else None))
+            mine.append(
+                Copy(
+                    sources,
+                    folders,
+                    absolute(instruction.workdir, target),
+                    target.endswith(("/", ".")) or len(sources) > 1,
+                    origin,
+                    external,
+                    instruction.index,
+                )
+            )
+        elif instruction.keyword == "RUN":
+            for mount in build_mounts(instruction.node):
+                if mount.type == "bind" and mount.from_ is None:
+                    path = mount.source or "."
+                    folders = frozenset([path]) if _is_folder(path, context) else frozenset()
+                    target = absolute(instruction.workdir, mount.target or ".")
+                    # The mount is there for its own instruction, not after it.
+                    mine.append(Copy((path,), folders, target, False, None, False, instruction.index - 1))
+    return copies
+
+
+def _is_folder(path: str, context: BuildContext | None) -> bool:
+    name = posixpath.basename(posixpath.normpath(path))
+    if context is None:
+        return "." not in name
+    return path.endswith("/") or name in (".", "") or context.files.is_dir(context.project_path(path) or ".")
+
+
+def _installed(
+    path: str,
+    span: Span,
+    command: Command,
+    instruction: Instruction,
+    copies: dict[int, list[Copy]],
+    context: BuildContext | None,
+) -> ContextFile | None:
+    """The context file that a command installs from; None when it was not copied from the context."""
+    stage = instruction.stage
+    if context is None or stage is None or "://" in path:
+        return None
+    inside = absolute(command.workdir, path)
+    found = trace(copies, stage, instruction.index, inside)
+    if found is None and path.startswith("/"):
+        # An unset workdir is `/` in nearly every base image.
+        found = trace(copies, stage, instruction.index, absolute(dockerfile_facts.UNKNOWN_WORKDIR, path[1:]))
+    if found is None:
+        return None
+    return _file(found, span, instruction, command, context)
+
+
+def _listed(project: Project, path: str, stage: Stage, seen: set[str]) -> tuple[Package, ...]:
+    """The packages that a requirements or environment file and those it includes name."""
+    if path in seen or len(seen) > 100:
+        return ()
+    seen.add(path)
+    said = project.facts(path)
+    packages = tuple(replace(f, stage=stage) for f in said.facts if isinstance(f, Package) and f.via != "constraints")
+    for include in getattr(said.ast, "options", ()):
+        if include.name == "--requirement" and include.value and "://" not in include.value:
+            inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include.value))
+            packages += _listed(project, inner, stage, seen)
+    return packages
+
+

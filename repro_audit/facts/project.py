@@ -1,0 +1,177 @@
+"""The `Project`: every file's facts, made when asked for, and the links between files.
+
+The engine asks it for one file after another; rules reach other files through the links that facts carry. A file is
+read and parsed at most once.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from repro_audit.facts.file import FileFacts
+from repro_audit.facts.input import ActionRef, Download, ImageRef, Input, Package
+from repro_audit.facts.pin import Level
+from repro_audit.source import Source, Span
+from repro_audit.syntax.error import Error
+
+if TYPE_CHECKING:
+    from repro_audit.discover import File, Tree
+    from repro_audit.facts.container import Build, Container
+    from repro_audit.facts.context import BuildContext
+    from repro_audit.facts.stage import Stage
+
+Reader = Callable[["Project", "File", Source], FileFacts]
+
+# Packages of these lists are not taken by a build themselves: they bound, or build, what is.
+NOT_INPUTS = frozenset(("constraints", "lock", "build-system"))
+
+
+class Project:
+    """A tree of files and what they say.
+
+    `files` are those to audit. `settings` are the configuration's values that rules ask about (`gpu.target`, ...).
+    """
+
+    def __init__(self, tree: Tree, settings: Mapping[str, object] | None = None) -> None:
+        self.tree = tree
+        self.settings: Mapping[str, object] = settings or {}
+        self._by_path = {file.path: file for file in tree.files}
+        self._facts: dict[str, FileFacts] = {}
+        self._sources: dict[str, Source | None] = {}
+        self._builds: dict[str, list[tuple[Build, Container]]] | None = None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files to audit, in order."""
+        return self.tree.files
+
+    @property
+    def root(self) -> str:
+        """The folder that paths are relative to."""
+        return self.tree.root
+
+    def facts(self, path: str) -> FileFacts:
+        """What the file at `path` says. A file that cannot be read gives an error among its facts."""
+        known = self._facts.get(path)
+        if known is None:
+            known = self._facts[path] = self._read(self._file(path))
+        return known
+
+    def source(self, path: str) -> Source | None:
+        """The text of any file of the project, or None where it cannot be read."""
+        if path not in self._sources:
+            try:
+                data = self.tree.read(path)
+            except OSError:
+                self._sources[path] = None
+            else:
+                self._sources[path] = Source.from_bytes(self._file(path).shown, data)
+        return self._sources[path]
+
+    def of_kind(self, *kinds: str) -> Iterator[FileFacts]:
+        """The facts of all files of these kinds."""
+        for file in self.files:
+            if file.kind in kinds:
+                yield self.facts(file.path)
+
+    def inputs(self, path: str | None = None) -> tuple[Input, ...]:
+        """What the build takes from outside: of one file, or of all files to audit."""
+        paths = [path] if path is not None else [file.path for file in self.files]
+        return tuple(
+            fact
+            for each in paths
+            for fact in self.facts(each).facts
+            if isinstance(fact, (ImageRef, Package, Download, ActionRef)) and is_input(fact)
+        )
+
+    # --- links --------------------------------------------------------------------------------------------------
+
+    def builds(self, dockerfile: str) -> list[tuple[Build, Container]]:
+        """The `build:` sections of compose files and devcontainers that build this Dockerfile."""
+        if self._builds is None:
+            from repro_audit.facts import runtime_files
+
+            self._builds = {}
+            for file in self.files:
+                if file.kind in ("compose", "devcontainer"):
+                    for container in runtime_files.containers(self, file):
+                        if container.build is not None and container.build.dockerfile is not None:
+                            self._builds.setdefault(container.build.dockerfile, []).append((container.build, container))
+        return self._builds.get(dockerfile, [])
+
+    def stage(self, build: Build) -> Stage | None:
+        """The stage that a `build:` section ends with, where its Dockerfile is part of the project."""
+        path = build.dockerfile
+        if path is None or not self.tree.exists(path) or self.tree.is_dir(path):
+            return None
+        if path not in self._by_path:
+            return None
+        stages = [fact for fact in self.facts(path).facts if type(fact).__name__ == "Stage"]
+        if not stages:
+            return None
+        if build.target is None:
+            return stages[-1]  # type: ignore[return-value]
+        wanted = build.target.lower()
+        return next((s for s in stages if s.name == wanted or str(s.index) == wanted), None)  # type: ignore[attr-defined]
+
+    def contexts(self, dockerfile: str) -> list[BuildContext]:
+        """The folders this Dockerfile may be built in: those that something names, else guesses, likeliest first."""
+        from repro_audit.facts.context import BuildContext
+
+        named = list(dict.fromkeys(build.context for build, _ in self.builds(dockerfile) if build.context is not None))
+        if named:
+            return [self._context(BuildContext, folder, True, dockerfile) for folder in named]
+        guesses = []
+        folder = posixpath.dirname(dockerfile)
+        while True:
+            guesses.append(self._context(BuildContext, folder, False, dockerfile))
+            if not folder:
+                return guesses
+            folder = posixpath.dirname(folder)
+
+    def _context(self, make: type[BuildContext], folder: str, certain: bool, dockerfile: str) -> BuildContext:
+        from repro_audit.syntax import ignorefile
+
+        for path in (f"{dockerfile}.dockerignore", posixpath.join(folder, ".dockerignore")):
+            if self.tree.exists(path) and (source := self.source(path)) is not None:
+                return make(folder, certain, self.tree, ignorefile.parse(source), path)
+        return make(folder, certain, self.tree)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def _file(self, path: str) -> File:
+        known = self._by_path.get(path)
+        if known is None:
+            from repro_audit.discover import File, kind_of
+
+            known = File(path=path, shown=self.tree.shown(path), kind=kind_of(path) or "")
+        return known
+
+    def _read(self, file: File) -> FileFacts:
+        source = self.source(file.path)
+        if source is None:
+            message = "the file cannot be read"
+            try:
+                self.tree.read(file.path)
+            except OSError as error:
+                message = f"the file cannot be read: {error.strerror or error}"
+            empty = Source(file.shown, "")
+            return FileFacts(empty, file, None, (), (Error(Span(0, 0), message),), (), self)
+        from repro_audit.facts.readers import reader_for
+
+        return reader_for(file.kind)(self, file, source)
+
+
+def is_input(fact: Input) -> bool:
+    """Whether `fact` is something a build takes, rather than a bound or a build tool of it."""
+    return not (isinstance(fact, Package) and fact.via in NOT_INPUTS)
+
+
+def level(inputs: tuple[Input, ...]) -> int:
+    """The reproducibility level that the inputs allow: 0 if any floats, 1 if any may move or vanish, else 2."""
+    lowest = min((fact.pin.level for fact in inputs), default=Level.LOCAL)
+    if lowest == Level.FLOATING:
+        return 0
+    return 1 if lowest <= Level.PERISHABLE else 2
