@@ -18,7 +18,7 @@ class Scalar:
     """A leaf. `text` is its content as a string; `value` is what the format makes of it (str, int, float, bool or None).
 
     `content` is the text with its places, so a command in a block scalar can be traced line by line.
-    `plain` is true for an unquoted YAML scalar.
+    `plain` is true for an unquoted YAML scalar. `tag` is an explicit YAML tag: `str` for `!!str`, `!reset` as it stands.
     """
 
     span: Span
@@ -26,6 +26,7 @@ class Scalar:
     value: str | int | float | bool | None
     content: Excerpt
     plain: bool = False
+    tag: str | None = None
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -43,6 +44,7 @@ class Mapping:
 
     span: Span
     entries: tuple[Entry, ...]
+    tag: str | None = None
     _index: dict[str, Entry] = field(default_factory=dict, repr=False)
 
     def get(self, key: str) -> Node | None:
@@ -73,6 +75,7 @@ class Sequence:
 
     span: Span
     items: tuple[Node, ...]
+    tag: str | None = None
 
 
 Node = Scalar | Mapping | Sequence
