@@ -1,6 +1,7 @@
 """Puts the rule book into the wheel: its YAML files for people, and compiled to JSON so that a run need not read YAML.
 
-Called by hatchling for wheels. An editable install gets neither: there the rules are read from `rules/`, where they are edited.
+Called by hatchling for wheels. An editable install gets neither: there the rules are read from `rules/`, where they are
+edited.
 """
 
 from __future__ import annotations

@@ -1,0 +1,230 @@
+"""What kind of file a path is: by its name, and by what stands in it where the name alone does not say.
+
+Called by `discover` for each file of a tree, so names are told apart in few steps. Kinds are those of
+`filetree.File`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# What is read of a file to tell its kind.
+HEAD_BYTES = 256 * 1024
+
+
+@dataclass(slots=True, frozen=True)
+class Guess:
+    """A kind that a name suggests. `confirm`, given the start of the text, says whether it is so; None means it is."""
+
+    kind: str
+    confirm: Callable[[str], bool] | None = None
+    # A file beside it that makes a list of bare words believable: `dev.txt` for `dev.in`.
+    sibling: str | None = None
+
+
+_EXACT = {
+    "pyproject.toml": "pyproject",
+    "uv.lock": "uv-lock",
+    "poetry.lock": "poetry-lock",
+    "pdm.lock": "pdm-lock",
+    "pipfile": "pipfile",
+    "pipfile.lock": "pipfile-lock",
+    "devcontainer.json": "devcontainer",
+    ".devcontainer.json": "devcontainer",
+    ".dockerignore": "dockerignore",
+    ".containerignore": "dockerignore",
+    ".pre-commit-config.yaml": "pre-commit",
+    ".pre-commit-config.yml": "pre-commit",
+    "pylock.toml": "pylock",
+}
+
+# Most files of a tree are told apart from ours by this alone.
+_CANDIDATE = re.compile(
+    r"(?i)(?:.*\.(?:txt|in|ya?ml|dockerfile|containerfile|dockerignore|containerignore|def)"
+    r"|(?:docker|container)file.*|pylock\..*\.toml|singularity.*|.*[._-](?:docker|container)file)\Z",
+    re.DOTALL,
+)
+
+# What follows the last dot of `Dockerfile.` that is about a Dockerfile rather than one.
+_NOT_A_DOCKERFILE = frozenset(
+    "md rst adoc py pyc sh bash zsh fish ps1 bat json json5 yml yaml toml ini cfg html htm css js mjs ts tsx go "
+    "rb rs java kt swift c h cc cpp php pl lua vim el ipynb bak orig rej swp swo swn tmp pdf png jpg jpeg svg gif "
+    "sha1 sha256 sha512 md5 sig asc pem patch diff dockerignore containerignore zip gz tgz xz zst snap csv tsv "
+    "xml".split()
+)
+# What may follow it in a Dockerfile's name, but more often says that it is a template or something else.
+_DOUBTFUL = frozenset(
+    "j2 jinja jinja2 jnj tmpl tmpl2 template tpl erb ejs hbs mustache in m4 gotmpl mako liquid txt dist example tar lock "
+    "log old save".split()
+)
+
+_DOCKERFILE = re.compile(r"(?i)(?:docker|container)file(?:\Z|[._\-+ @0-9])")
+_COMPOSE = re.compile(r"(?i)(?:docker-|docker_|podman-)?compose(?:[._-].*)?\.ya?ml\Z", re.DOTALL)
+_COMPOSE_LIKE = re.compile(r"(?is)(?:.*[._-](?:docker-?)?compose|docker-?compose.*|(?:docker-)?stack)\.ya?ml\Z")
+_WORKFLOW_FOLDER = re.compile(r"(?:^|/)\.(?:github|gitea|forgejo)/workflows/[^/]*\Z")
+_CONDA_NAME = re.compile(r"(?i).*(?:env|conda)", re.DOTALL)
+
+_FROM = re.compile(r"(?im)^[ \t]*FROM[ \t\\`]+\S")
+_TEMPLATE_LINE = re.compile(r"(?m)^[ \t]*(?:\{\{|\{%|<%|<#|#\{\{)|^[ \t]*FROM[ \t][^\n]*(?:\{\{|\{%|<%|@[A-Z_]+@|%%)")
+_COMMENTS = re.compile(r"(?m)^[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+_FIRST_WORD = re.compile(r"(?i)(?:FROM[ \t\\`]|ARG[ \t\\`])")
+_SYNTAX_DIRECTIVE = re.compile(r"(?i)#[ \t]*syntax[ \t]*=[ \t]*\S*docker")
+_CONDA_KEY = re.compile(r"(?m)^dependencies[ \t]*:")
+_SERVICES = re.compile(r"(?m)^(?:services|include)[ \t]*:")
+_RUNS = re.compile(r"(?m)^runs[ \t]*:")
+_JOBS = re.compile(r"(?m)^jobs[ \t]*:")
+_BOOTSTRAP = re.compile(r"(?im)^[ \t]*bootstrap[ \t]*:")
+_REQUIREMENT = re.compile(
+    r"""[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]\n]*\])?[ \t]*
+        (?:(?P<bound>(?:[=~!<>]=|===|[<>]|\()[ \t]*[^ \t\n].*|@[ \t]*\S.*)|;.*|\\|[ \t]\#.*)?\Z""",
+    re.VERBOSE,
+)
+_REQUIREMENT_OPTION = re.compile(
+    r"-(?:[rce][ \t=]?\S|-(?:requirement|constraint|editable|index-url|extra-index-url|find-links|no-index|pre|hash"
+    r"|trusted-host|only-binary|no-binary|prefer-binary|require-hashes|use-pep517)\b)|[a-z+]+://\S|\.{1,2}/\S"
+)
+
+
+def guess(path: str) -> Guess | None:
+    """What the name of the file at `path` (with `/`) suggests, or None where it is nothing to audit."""
+    name = path[path.rfind("/") + 1 :]
+    lower = name.lower()
+    kind = _EXACT.get(lower)
+    if kind is not None:
+        return Guess(kind)
+    # Editors' lock and recovery files begin with `.#` and `#`; a hidden YAML or text file is some other tool's.
+    if _CANDIDATE.match(name) is None or (name[0] in ".#" and not lower.startswith((".dockerfile", ".containerfile"))):
+        return None
+    stem, _, extension = lower.rpartition(".")
+    if extension in ("yml", "yaml"):
+        return _yaml(path, lower)
+    if extension in ("dockerignore", "containerignore"):
+        return Guess("dockerignore")
+    if extension in ("dockerfile", "containerfile"):
+        return Guess("dockerfile", is_plain)
+    if extension == "def":
+        return Guess("apptainer", _is_apptainer)
+    if lower.startswith(("dockerfile", "containerfile", ".dockerfile", ".containerfile")):
+        return _dockerfile(lower.lstrip("."), extension if stem else "")
+    if lower.startswith("singularity"):
+        return Guess("apptainer", _is_apptainer)
+    if lower.endswith(("dockerfile", "containerfile")):
+        return Guess("dockerfile", is_dockerfile)
+    if lower.startswith("pylock."):
+        return Guess("pylock")
+    if extension in ("txt", "in"):
+        return _requirements(path, name, stem, extension)
+    return None
+
+
+def by_content(text: str) -> str | None:
+    """The kind of a file whose name says nothing, from the start of its text; None where that says nothing either."""
+    if is_dockerfile(text):
+        return "dockerfile"
+    if _is_apptainer(text):
+        return "apptainer"
+    if _JOBS.search(text) and re.search(r"(?m)^(?:on|[\"']on[\"']|true)[ \t]*:", text):
+        return "workflow"
+    if _CONDA_KEY.search(text) and re.search(r"(?m)^(?:channels|name)[ \t]*:", text):
+        return "conda"
+    if re.search(r"(?m)^services[ \t]*:", text):
+        return "compose"
+    return "requirements" if _names_requirements(text) else None
+
+
+def is_plain(text: str) -> bool:
+    """Whether the text is no template: one that still has to be filled in says nothing about the image."""
+    found = _TEMPLATE_LINE.search(text)
+    if found is None:
+        return True
+    # A heredoc may write a template; before the first FROM there is none, and FROM itself is never in one.
+    start = _FROM.search(text)
+    in_from = found.group().lstrip()[:4].upper() == "FROM"
+    return not in_from and start is not None and found.start() > start.start() and "<<" in text[: found.start()]
+
+
+def is_dockerfile(text: str) -> bool:
+    """Whether the text begins as a Dockerfile does, and has a FROM."""
+    if not is_plain(text) or _FROM.search(text) is None:
+        return False
+    if _SYNTAX_DIRECTIVE.match(text):
+        return True
+    at = 0
+    while (blank := _COMMENTS.match(text, at)) is not None and blank.end() > at:
+        at = blank.end()
+    return _FIRST_WORD.match(text, at) is not None or _FIRST_WORD.match(text[at:].lstrip()) is not None
+
+
+def is_requirements(text: str) -> bool:
+    """Whether pip would take each line; a list of bare words passes, prose does not."""
+    return _requirement_lines(text) is not None
+
+
+def _names_requirements(text: str) -> bool:
+    """Whether pip would take each line, and at least one has a version, an option or a URL."""
+    return _requirement_lines(text) is True
+
+
+def _requirement_lines(text: str) -> bool | None:
+    """None where a line is no requirement; else whether any is more than a bare word."""
+    sure = continued = False
+    for raw in text.removeprefix("\ufeff").split("\n"):
+        line = raw.strip()
+        inside, continued = continued, line.endswith("\\")
+        if not line or line.startswith("#"):
+            continue
+        if _REQUIREMENT_OPTION.match(line):
+            sure = True
+            continue
+        found = _REQUIREMENT.match(line)
+        if found is not None:
+            sure = sure or found.group("bound") is not None
+        elif not inside:
+            return None
+    return sure
+
+
+def _is_apptainer(text: str) -> bool:
+    return _BOOTSTRAP.search(text) is not None
+
+
+def _dockerfile(name: str, extension: str) -> Guess | None:
+    if extension in _NOT_A_DOCKERFILE or name.endswith(("~", "#", ".")):
+        return None
+    if extension in _DOUBTFUL or _DOCKERFILE.match(name) is None:
+        return Guess("dockerfile", is_dockerfile)
+    return Guess("dockerfile", is_plain)
+
+
+def _yaml(path: str, lower: str) -> Guess | None:
+    if _WORKFLOW_FOLDER.search(path):
+        return Guess("workflow", _is_plain_yaml)
+    if lower in ("action.yml", "action.yaml"):
+        return Guess("action", lambda text: _is_plain_yaml(text) and _RUNS.search(text) is not None)
+    if _COMPOSE.match(lower):
+        return Guess("compose", _is_plain_yaml)
+    if _COMPOSE_LIKE.match(lower):
+        return Guess("compose", lambda text: _is_plain_yaml(text) and _SERVICES.search(text) is not None)
+    if _CONDA_NAME.match(lower):
+        return Guess("conda", lambda text: _is_plain_yaml(text) and _CONDA_KEY.search(text) is not None)
+    return None
+
+
+def _is_plain_yaml(text: str) -> bool:
+    return re.search(r"(?m)^[ \t]*(?:\{\{-?[^}\n]*\}\}|\{%|<%)", text) is None
+
+
+def _requirements(path: str, name: str, stem: str, extension: str) -> Guess | None:
+    folder = path[: -len(name) - 1].rpartition("/")[2].lower()
+    if stem.startswith("constraint") or stem.endswith(("-constraints", "_constraints", ".constraints")):
+        return Guess("constraints", is_requirements)
+    if stem.startswith("requirements") or stem.endswith(("-requirements", "_requirements", ".requirements")):
+        return Guess("requirements", None if extension == "txt" else is_requirements)
+    if "requirement" in stem or folder in ("requirements", "requirement", "reqs", "requires"):
+        return Guess("requirements", is_requirements)
+    if extension == "in":
+        # What pip-compile made of `dev.in` stands beside it; without that, bare words might be anything.
+        return Guess("requirements", _names_requirements, sibling=path[:-2] + "txt")
+    return None

@@ -1,0 +1,235 @@
+"""Walks a tree once: which of its files are to be audited, and what stood in the way. Called by `discover`.
+
+What git leaves out is left out, and so are folders that tools fill. A place that is broken stops nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from repro_audit import gitignore, gitindex, kind
+from repro_audit.filetree import File, Tree, Trouble, holds, read_regular, relative
+
+# Folders that hold what tools put there. A folder with a `pyvenv.cfg` is one of them whatever its name.
+SKIPPED = frozenset(
+    ".git .hg .svn .bzr .jj node_modules bower_components .venv .tox .nox .direnv .eggs __pycache__ __pypackages__ "
+    "site-packages .mypy_cache .ruff_cache .pytest_cache .hypothesis .ipynb_checkpoints .terraform".split()
+)
+
+
+class Walk:
+    """Collects the files and problems of one tree."""
+
+    def __init__(self, tree: Tree, exclude: Sequence[str], exclude_from: str | None) -> None:
+        self.tree = tree
+        self.root = tree.root
+        self.files: dict[str, File] = {}
+        self.problems: dict[str, Trouble] = {}
+        self._links: list[tuple[str, kind.Guess]] = []
+        self._tracked: dict[str, gitindex.Tracked] = {}
+        self._visited: set[str] = set()
+        patterns = b"\n".join(os.fsencode(glob) for glob in exclude)
+        base = os.path.abspath(exclude_from) if exclude_from is not None else self.root
+        self._above_root = _split(os.fsencode(relative(base, self.root))) if holds(base, self.root) else []
+        self._excluded = gitignore.parse(patterns)
+
+    # --- paths that the user named --------------------------------------------------------------------------------
+
+    def take_named(self, path: str, shown: str) -> None:
+        """Take a file as it is; its kind by name, else by content."""
+        found: str | None = None
+        try:
+            if path not in self.tree.given and not os.path.lexists(os.path.join(self.root, path)):
+                return self._trouble(path, "missing", "there is no such file or folder", shown, named=True)
+            head = self.tree.read(path)[: kind.HEAD_BYTES]
+        except (OSError, ValueError) as error:
+            message = f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+            return self._trouble(path, "unreadable", message, shown, named=True)
+        text = head.decode("utf-8", "replace")
+        guess = kind.guess(path)
+        if guess is not None and guess.confirm not in (None, kind.is_plain, kind.is_dockerfile):
+            found = guess.kind if guess.kind != "apptainer" else kind.by_content(text)
+        elif guess is not None:
+            found = guess.kind if kind.is_plain(text) else None
+        if found is None and not kind.is_plain(text):
+            message = "it is a template: fill it in first, and audit what comes out"
+            return self._trouble(path, "template", message, shown, named=True)
+        found = found or kind.by_content(text)
+        if found is None:
+            message = (
+                "neither its name nor its content says what kind of file it is; a Dockerfile starts with FROM or ARG"
+            )
+            return self._trouble(path, "unknown", message, shown, named=True)
+        self.files[path] = File(path, shown, found)
+        return None
+
+    # --- folders --------------------------------------------------------------------------------------------------
+
+    def walk(self, start: str) -> None:
+        """Take what there is to audit under the folder `start`, which is looked at even if an ignore file names it."""
+        top, lists = self._ignore_lists_above(start)
+        folders: list[tuple[str, str | None, list[gitignore.IgnoreList]]] = [(start, top, lists)]
+        while folders:
+            folder, top, lists = folders.pop()
+            if folder in self._visited:
+                continue
+            self._visited.add(folder)
+            folders.extend(self._folder(folder, top, lists))
+        for path, guess in self._links:
+            self._take_link(path, guess)
+        self._links.clear()
+
+    def _folder(
+        self, folder: str, top: str | None, lists: list[gitignore.IgnoreList]
+    ) -> list[tuple[str, str | None, list[gitignore.IgnoreList]]]:
+        """Take the files of one folder; gives the folders in it that are to be walked."""
+        place = os.path.join(self.root, folder) if folder else self.root
+        try:
+            with os.scandir(place) as found:
+                entries = list(found)
+        except FileNotFoundError:
+            return []  # it vanished since its parent was read
+        except (OSError, ValueError) as error:
+            message = f"the folder cannot be read: {getattr(error, 'strerror', None) or error}"
+            self._trouble(folder or ".", "unreadable", message)
+            return []
+        names = {entry.name for entry in entries}
+        if "pyvenv.cfg" in names and folder:
+            return []
+        if ".git" in names and place != top:
+            top, lists = place, self._exclude_file(place)
+        if ".gitignore" in names:
+            lists = self._with(lists, os.path.join(place, ".gitignore"), top, place)
+        prefix = folder + "/" if folder else ""
+        below = []
+        for entry in entries:
+            name = entry.name
+            path = prefix + name
+            if _is_folder(entry):
+                if name not in SKIPPED and not self._is_left_out(path, True, top, lists):
+                    below.append((path, top, lists))
+                continue
+            guess = kind.guess(path)
+            if guess is not None and not self._is_left_out(path, False, top, lists):
+                self._take(path, entry, guess, names)
+        return below
+
+    def _take(self, path: str, entry: os.DirEntry[str], guess: kind.Guess, names: set[str]) -> None:
+        if entry.is_symlink():
+            self._links.append((path, guess))
+            return
+        try:
+            regular = entry.is_file(follow_symlinks=False)
+        except OSError:
+            return
+        if not regular:
+            self._trouble(path, "special", "it is a device, socket or pipe, and is not opened")
+            return
+        confirmed = self._confirmed(path, guess, names)
+        if confirmed:
+            self.files[path] = File(path, self.tree.shown(path), guess.kind)
+
+    def _confirmed(self, path: str, guess: kind.Guess, names: set[str]) -> bool:
+        if guess.confirm is None:
+            return True
+        try:
+            text = read_regular(os.path.join(self.root, path), kind.HEAD_BYTES).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return False
+        except OSError:
+            # The file is to be read in full later, and what went wrong is said then.
+            return guess.confirm is kind.is_plain
+        if guess.sibling is not None and guess.sibling.rpartition("/")[2] in names:
+            return kind.is_requirements(text)
+        return guess.confirm(text)
+
+    def _take_link(self, path: str, guess: kind.Guess) -> None:
+        """A link counts where it leads to a file of the tree that is not audited under its own name."""
+        place = os.path.join(self.root, path)
+        real = os.path.realpath(place)
+        if not holds(os.path.realpath(self.root), real):
+            self._trouble(path, "outside", "it is a link that leads out of the project, and is not followed")
+            return
+        try:
+            mode = os.stat(place).st_mode
+        except OSError:
+            self._trouble(path, "broken-link", "it is a link to a file that does not exist")
+            return
+        target = relative(os.path.realpath(self.root), real)
+        if not stat.S_ISREG(mode) or target in self.files:
+            return
+        if self._confirmed(path, guess, set()):
+            self.files[path] = File(path, self.tree.shown(path), guess.kind)
+
+    def _trouble(self, path: str, reason: str, message: str, shown: str | None = None, *, named: bool = False) -> None:
+        self.problems[path] = Trouble(path, self.tree.shown(path) if shown is None else shown, reason, message, named)
+
+    # --- what is left out -----------------------------------------------------------------------------------------
+
+    def _is_left_out(self, path: str, is_folder: bool, top: str | None, lists: list[gitignore.IgnoreList]) -> bool:
+        if self._excluded is not None:
+            components = [*self._above_root, *_split(os.fsencode(path))]
+            if self._excluded.verdict(components, is_folder):
+                return True
+        if not lists:
+            return False
+        place = os.path.join(self.root, path)
+        from_top = os.fsencode(relative(top or self.root, place))
+        if not gitignore.is_ignored(lists, from_top.split(b"/"), is_folder):
+            return False
+        if top is None:
+            return True
+        tracked = self._tracked.get(top)
+        if tracked is None:
+            tracked = self._tracked[top] = gitindex.tracked(top)
+        return from_top not in (tracked.folders if is_folder else tracked.files)
+
+    def _ignore_lists_above(self, start: str) -> tuple[str | None, list[gitignore.IgnoreList]]:
+        """The work tree that holds `start`, and the patterns of the ignore files above it."""
+        place = os.path.join(self.root, start) if start else self.root
+        chain = []
+        top: str | None = None
+        folder = os.path.dirname(place)
+        while folder not in chain:
+            chain.append(folder)
+            if os.path.lexists(os.path.join(folder, ".git")):
+                top = folder
+                break
+            folder = os.path.dirname(folder)
+        if top is None:
+            # Without git only the tree's own ignore files count, not those of folders above it.
+            chain = [each for each in chain if holds(self.root, each)]
+        lists = self._exclude_file(top) if top is not None else []
+        for folder in reversed(chain):
+            lists = self._with(lists, os.path.join(folder, ".gitignore"), top, folder)
+        return top, lists
+
+    def _exclude_file(self, top: str) -> list[gitignore.IgnoreList]:
+        path = gitindex.exclude_file(top)
+        return self._with([], path, top, top) if path is not None else []
+
+    def _with(
+        self, lists: list[gitignore.IgnoreList], path: str, top: str | None, folder: str
+    ) -> list[gitignore.IgnoreList]:
+        """`lists` with the ignore file at `path`, whose patterns count from `folder`; unreadable ones say nothing."""
+        try:
+            if os.path.islink(path):
+                return lists  # nor does git follow it
+            data = read_regular(path, 4 * 1024 * 1024)
+        except (OSError, ValueError):
+            return lists
+        parsed = gitignore.parse(data, len(_split(os.fsencode(relative(top or self.root, folder)))))
+        return [*lists, parsed] if parsed is not None else lists
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _split(path: bytes) -> list[bytes]:
+    return path.split(b"/") if path else []
