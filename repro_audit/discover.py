@@ -125,7 +125,8 @@ def _build(root: str, places: list[str], asked: _Asked, exclude: Sequence[str], 
     prefix = asked.shown_prefix(root)
     inputs = {relative(root, place): asked.inputs[place][1] for place in places if place in asked.inputs}
     named = {relative(root, place) for place in places if place in asked.files}
-    tree = Tree(root, given=inputs, named=named, shown_prefix=prefix)
+    standing = relative(root, asked.cwd) if holds(root, asked.cwd) else ""
+    tree = Tree(root, given=inputs, named=named, shown_prefix=prefix, standing=standing)
     walk = Walk(tree, exclude, exclude_from)
     for place in places:
         if place in asked.inputs:

@@ -54,7 +54,7 @@ class Tree:
     contents that do not come from the disk (standard input).
     """
 
-    __slots__ = ("_listings", "_real", "_shown_prefix", "files", "given", "named", "problems", "root")
+    __slots__ = ("_listings", "_real", "_shown_prefix", "_standing", "files", "given", "named", "problems", "root")
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Tree:
         given: dict[str, bytes] | None = None,
         named: Iterable[str] = (),
         shown_prefix: str = "",
+        standing: str = "",
     ) -> None:
         self.root = root
         self.files = tuple(files)
@@ -72,7 +73,9 @@ class Tree:
         self.given = given or {}
         # Paths that the user named: read even where they are links that lead elsewhere.
         self.named = frozenset(named)
+        # What stands before a path in reports; `standing` is the folder of the tree in which the user stands.
         self._shown_prefix = shown_prefix
+        self._standing = standing + "/" if standing else ""
         self._real = os.path.realpath(root)
         self._listings: dict[str, tuple[str, ...]] = {}
 
@@ -92,6 +95,8 @@ class Tree:
 
     def shown(self, path: str) -> str:
         """How reports name the file at `path`."""
+        if self._standing and path.startswith(self._standing):
+            return path[len(self._standing) :]
         return self._shown_prefix + path
 
     def listing(self, folder: str) -> tuple[str, ...]:

@@ -56,8 +56,8 @@ _NOT_A_DOCKERFILE = frozenset(
 )
 # What may follow it in a Dockerfile's name, but more often says that it is a template or something else.
 _DOUBTFUL = frozenset(
-    "j2 jinja jinja2 jnj tmpl tmpl2 template tpl erb ejs hbs mustache in m4 gotmpl mako liquid txt dist example tar lock "
-    "log old save".split()
+    "j2 jinja jinja2 jnj tmpl tmpl2 template tpl erb ejs hbs mustache in m4 gotmpl mako liquid txt dist example "
+    "tar lock log old save".split()
 )
 
 _DOCKERFILE = re.compile(r"(?i)(?:docker|container)file(?:\Z|[._\-+ @0-9])")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from repro_audit import gitignore, gitindex, kind
 from repro_audit.filetree import File, Tree, Trouble, holds, read_regular, relative
@@ -17,6 +18,20 @@ SKIPPED = frozenset(
     ".git .hg .svn .bzr .jj node_modules bower_components .venv .tox .nox .direnv .eggs __pycache__ __pypackages__ "
     "site-packages .mypy_cache .ruff_cache .pytest_cache .hypothesis .ipynb_checkpoints .terraform".split()
 )
+
+
+@dataclass(slots=True, frozen=True)
+class Folder:
+    """A folder to look at, and what leaves things out of it.
+
+    `top` is the work tree it belongs to, `lists` the ignore files that count in it, shallowest first. In a `shut`
+    folder, which is left out itself, only what git tracks counts.
+    """
+
+    path: str
+    top: str | None
+    lists: list[gitignore.IgnoreList]
+    shut: bool = False
 
 
 class Walk:
@@ -69,23 +84,20 @@ class Walk:
 
     def walk(self, start: str) -> None:
         """Take what there is to audit under the folder `start`, which is looked at even if an ignore file names it."""
-        top, lists = self._ignore_lists_above(start)
-        folders: list[tuple[str, str | None, list[gitignore.IgnoreList]]] = [(start, top, lists)]
+        folders = [self._start(start)]
         while folders:
-            folder, top, lists = folders.pop()
-            if folder in self._visited:
-                continue
-            self._visited.add(folder)
-            folders.extend(self._folder(folder, top, lists))
+            folder = folders.pop()
+            if folder.path not in self._visited:
+                self._visited.add(folder.path)
+                folders.extend(self._folder(folder))
         for path, guess in self._links:
             self._take_link(path, guess)
         self._links.clear()
 
-    def _folder(
-        self, folder: str, top: str | None, lists: list[gitignore.IgnoreList]
-    ) -> list[tuple[str, str | None, list[gitignore.IgnoreList]]]:
+    def _folder(self, folder: Folder) -> list[Folder]:
         """Take the files of one folder; gives the folders in it that are to be walked."""
-        place = os.path.join(self.root, folder) if folder else self.root
+        path = folder.path
+        place = os.path.join(self.root, path) if path else self.root
         try:
             with os.scandir(place) as found:
                 entries = list(found)
@@ -93,27 +105,30 @@ class Walk:
             return []  # it vanished since its parent was read
         except (OSError, ValueError) as error:
             message = f"the folder cannot be read: {getattr(error, 'strerror', None) or error}"
-            self._trouble(folder or ".", "unreadable", message)
+            self._trouble(path or ".", "unreadable", message)
             return []
         names = {entry.name for entry in entries}
-        if "pyvenv.cfg" in names and folder:
+        if "pyvenv.cfg" in names and path:
             return []
-        if ".git" in names and place != top:
-            top, lists = place, self._exclude_file(place)
+        if ".git" in names and place != folder.top:
+            folder = Folder(path, place, self._exclude_file(place))
         if ".gitignore" in names:
-            lists = self._with(lists, os.path.join(place, ".gitignore"), top, place)
-        prefix = folder + "/" if folder else ""
+            lists = self._with(folder.lists, os.path.join(place, ".gitignore"), folder.top, place)
+            folder = Folder(path, folder.top, lists, folder.shut)
         below = []
         for entry in entries:
-            name = entry.name
-            path = prefix + name
+            inside = f"{path}/{entry.name}" if path else entry.name
             if _is_folder(entry):
-                if name not in SKIPPED and not self._is_left_out(path, True, top, lists):
-                    below.append((path, top, lists))
+                if entry.name not in SKIPPED:
+                    left_out, tracked = self._is_left_out(inside, True, folder)
+                    if tracked or not left_out:
+                        below.append(Folder(inside, folder.top, folder.lists, left_out))
                 continue
-            guess = kind.guess(path)
-            if guess is not None and not self._is_left_out(path, False, top, lists):
-                self._take(path, entry, guess, names)
+            guess = kind.guess(inside)
+            if guess is not None:
+                left_out, tracked = self._is_left_out(inside, False, folder)
+                if tracked or not left_out:
+                    self._take(inside, entry, guess, names)
         return below
 
     def _take(self, path: str, entry: os.DirEntry[str], guess: kind.Guess, names: set[str]) -> None:
@@ -168,26 +183,27 @@ class Walk:
 
     # --- what is left out -----------------------------------------------------------------------------------------
 
-    def _is_left_out(self, path: str, is_folder: bool, top: str | None, lists: list[gitignore.IgnoreList]) -> bool:
+    def _is_left_out(self, path: str, is_folder: bool, folder: Folder) -> tuple[bool, bool]:
+        """Whether something in `folder` is left out, and if so, whether git tracks it (or something in it) even so."""
         if self._excluded is not None:
             components = [*self._above_root, *_split(os.fsencode(path))]
             if self._excluded.verdict(components, is_folder):
-                return True
-        if not lists:
-            return False
-        place = os.path.join(self.root, path)
-        from_top = os.fsencode(relative(top or self.root, place))
-        if not gitignore.is_ignored(lists, from_top.split(b"/"), is_folder):
-            return False
-        if top is None:
-            return True
+                return True, False
+        if not folder.lists and not folder.shut:
+            return False, False
+        top = folder.top or self.root
+        from_top = os.fsencode(relative(top, os.path.join(self.root, path)))
+        if not folder.shut and not gitignore.is_ignored(folder.lists, from_top.split(b"/"), is_folder):
+            return False, False
+        if folder.top is None:
+            return True, False
         tracked = self._tracked.get(top)
         if tracked is None:
             tracked = self._tracked[top] = gitindex.tracked(top)
-        return from_top not in (tracked.folders if is_folder else tracked.files)
+        return True, from_top in (tracked.folders if is_folder else tracked.files)
 
-    def _ignore_lists_above(self, start: str) -> tuple[str | None, list[gitignore.IgnoreList]]:
-        """The work tree that holds `start`, and the patterns of the ignore files above it."""
+    def _start(self, start: str) -> Folder:
+        """The folder a walk starts in, with the work tree that holds it and the ignore files above it."""
         place = os.path.join(self.root, start) if start else self.root
         chain = []
         top: str | None = None
@@ -204,7 +220,7 @@ class Walk:
         lists = self._exclude_file(top) if top is not None else []
         for folder in reversed(chain):
             lists = self._with(lists, os.path.join(folder, ".gitignore"), top, folder)
-        return top, lists
+        return Folder(start, top, lists)
 
     def _exclude_file(self, top: str) -> list[gitignore.IgnoreList]:
         path = gitindex.exclude_file(top)

@@ -1,0 +1,58 @@
+"""What all tests share: a tree written from a mapping, hypothesis settings, and what must not be skipped in CI."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile(
+    "search", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes files, given by relative path, into a fresh folder and gives the folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+
+    def write_files(files: Mapping[str, str | bytes]) -> Path:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return folder
+
+    return write_files
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _git_of_no_user() -> None:
+    """Keep the user's own git configuration and ignore file out of every test."""
+    os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
+    os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def git() -> Callable[..., str]:
+    """Runs git in a folder: `git(folder, "init")` gives what it printed."""
+
+    def run(folder: Path, *arguments: str) -> str:
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main"]
+        done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+        return os.fsdecode(done.stdout)
+
+    return run
