@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repro_audit.report import summary
-from repro_audit.report.visible import encodable, visible
+from repro_audit.report.visible import visible
 
 if TYPE_CHECKING:
     from repro_audit.finding import Finding
@@ -39,7 +39,9 @@ def _annotation(finding: Finding) -> str:
 
 
 def _data(text: str) -> str:
-    return _inert(encodable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
+    """A message with its line breaks kept in the runner's own escapes, and no other control character."""
+    shown = "\n".join(visible(line) for line in text.split("\n"))
+    return _inert(shown.replace("%", "%25").replace("\n", "%0A"))
 
 
 def _property(text: str) -> str:

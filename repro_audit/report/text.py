@@ -62,7 +62,7 @@ def _finding(result: Result, finding: Finding, look: Look, helped: set[str]) -> 
                 out.append(f"  {' ' * margin} {bar} {row.under[:gap]}{paint(color, row.under[gap:])}")
     else:
         margin = 4
-    indent = " " * (margin + 3)
+    indent = " " * (margin + 5)
     for related in finding.related:
         at = related.source.position(related.span.start)
         place = (
