@@ -155,22 +155,6 @@ def with_text(source: Source, text: str) -> Source:
     return replace(source, text=text, _line_starts=[])
 
 
-def unified_diff(old: str, new: str, path: str) -> str:
-    """The change as a unified diff that `git apply` and `patch` take; empty when there is none.
-
-    It holds the file's own text: make it `visible` line by line before it goes to a terminal.
-    """
-    if old == new:
-        return ""
-    from difflib import unified_diff as diff
-
-    before, after = _lines(old), _lines(new)
-    out = []
-    for line in diff(before, after, _quoted("a/" + path), _quoted("b/" + path)):
-        out.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
-    return "".join(out)
-
-
 def _applies(finding: Finding, unsafe: bool) -> bool:
     return finding.fix is not None and bool(finding.fix.edits) and (unsafe or finding.fix.safe)
 
@@ -246,25 +230,3 @@ def _proven(
             middle = len(group) // 2
             groups += [group[middle:], group[:middle]]
     return good, bad
-
-
-def _lines(text: str) -> list[str]:
-    """Lines with their endings, cut at line feeds only."""
-    lines = [line + "\n" for line in text.split("\n")]
-    last = lines.pop()[:-1]
-    return [*lines, last] if last else lines
-
-
-def _quoted(path: str) -> str:
-    """A path for a diff's header, in C quotes as git writes it where it holds what would break the line."""
-    if path.isprintable() and '"' not in path and "\\" not in path:
-        return path
-    out = []
-    for character in path:
-        if character in '"\\':
-            out.append("\\" + character)
-        elif character.isprintable():
-            out.append(character)
-        else:
-            out += [f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape")]
-    return f'"{"".join(out)}"'

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro_audit.finding import Edit, Finding, Fix, Severity
-from repro_audit.fix import apply, mend, plan, unified_diff, with_text
+from repro_audit.fix import apply, mend, plan, with_text
 from repro_audit.source import Source, Span
 
 
@@ -224,34 +223,3 @@ def test_a_hundred_thousand_fixes_are_linear_work():
     source = Source("f", "ab" * 100_000)
     findings = [found(source, (i * 2, i * 2 + 1, "x")) for i in range(100_000)]
     assert fixed(source, *findings) == "xb" * 100_000
-
-
-@pytest.mark.parametrize("name", ["Dockerfile", "a b/Dockerfile", 'q"uo\\te', "new\nline", "caf\u00e9"])
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("a\nb\nc\n", "a\nB\nc\n"),
-        ("a\nb", "a\nb\n"),
-        ("a\r\nb\r\n", "a\r\nB\r\n"),
-        ("", "a\n"),
-        ("a\n", ""),
-        ("a\x0cb\u2028c\rd\n", "a\x0cb\u2028X\rd\n"),
-    ],
-)
-def test_a_diff_is_one_that_git_applies(tmp_path, name, old, new):
-    file = tmp_path / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(old.encode())
-    diff = unified_diff(old, new, name)
-    subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True)
-    assert file.read_bytes() == new.encode()
-
-
-def test_no_change_gives_no_diff():
-    assert unified_diff("a\n", "a\n", "f") == ""
-
-
-def test_a_diff_looks_as_diffs_do():
-    assert unified_diff("a\nb\nc", "a\nB\nc", "docker/Dockerfile") == (
-        "--- a/docker/Dockerfile\n+++ b/docker/Dockerfile\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n\\ No newline at end of file\n"
-    )
