@@ -85,9 +85,8 @@ def is_ignored(lists: list[IgnoreList], components: list[bytes], is_folder: bool
 
 
 def _patterns(lines: list[bytes]) -> Iterator[Pattern]:
-    for number, line in enumerate(lines):
-        # git drops a carriage return only before a line feed, so not on a last line without one.
-        text = line[:-1] if line.endswith(b"\r") and number < len(lines) - 1 else line
+    for line in lines:
+        text = line.removesuffix(b"\r")
         if not text or text.startswith(b"#"):
             continue
         text = _without_trailing_spaces(text)

@@ -40,7 +40,8 @@ _EXACT = {
     "pylock.toml": "pylock",
 }
 
-# Most files of a tree are told apart from ours by this alone.
+# Most files of a tree are told apart from ours by this alone. The other expressions are compiled at their first use:
+# a run over one Dockerfile needs few of them.
 _CANDIDATE = re.compile(
     r"(?i)(?:.*\.(?:txt|in|ya?ml|dockerfile|containerfile|dockerignore|containerignore|def)"
     r"|(?:docker|container)file.*|pylock\..*\.toml|singularity.*|.*[._-](?:docker|container)file)\Z",
@@ -60,28 +61,24 @@ _DOUBTFUL = frozenset(
     "tar lock log old save".split()
 )
 
-_DOCKERFILE = re.compile(r"(?i)(?:docker|container)file(?:\Z|[._\-+ @0-9])")
-_COMPOSE = re.compile(r"(?i)(?:docker-|docker_|podman-)?compose(?:[._-].*)?\.ya?ml\Z", re.DOTALL)
-_COMPOSE_LIKE = re.compile(r"(?is)(?:.*[._-](?:docker-?)?compose|docker-?compose.*|(?:docker-)?stack)\.ya?ml\Z")
-_WORKFLOW_FOLDER = re.compile(r"(?:^|/)\.(?:github|gitea|forgejo)/workflows/[^/]*\Z")
-_CONDA_NAME = re.compile(r"(?i).*(?:env|conda)", re.DOTALL)
+_DOCKERFILE = r"(?i)(?:docker|container)file(?:\Z|[._\-+ @0-9])"
+_COMPOSE = r"(?is)(?:docker-|docker_|podman-)?compose(?:[._-].*)?\.ya?ml\Z"
+_COMPOSE_LIKE = r"(?is)(?:.*[._-](?:docker-?)?compose|docker-?compose.*|(?:docker-)?stack)\.ya?ml\Z"
+_WORKFLOW_FOLDER = r"(?:^|/)\.(?:github|gitea|forgejo)/workflows/[^/]*\Z"
+_CONDA_NAME = r"(?is).*(?:env|conda)"
 
-_FROM = re.compile(r"(?im)^[ \t]*FROM[ \t\\`]+\S")
-_TEMPLATE_LINE = re.compile(r"(?m)^[ \t]*(?:\{\{|\{%|<%|<#|#\{\{)|^[ \t]*FROM[ \t][^\n]*(?:\{\{|\{%|<%|@[A-Z_]+@|%%)")
-_COMMENTS = re.compile(r"(?m)^[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
-_FIRST_WORD = re.compile(r"(?i)(?:FROM[ \t\\`]|ARG[ \t\\`])")
-_SYNTAX_DIRECTIVE = re.compile(r"(?i)#[ \t]*syntax[ \t]*=[ \t]*\S*docker")
-_CONDA_KEY = re.compile(r"(?m)^dependencies[ \t]*:")
-_SERVICES = re.compile(r"(?m)^(?:services|include)[ \t]*:")
-_RUNS = re.compile(r"(?m)^runs[ \t]*:")
-_JOBS = re.compile(r"(?m)^jobs[ \t]*:")
-_BOOTSTRAP = re.compile(r"(?im)^[ \t]*bootstrap[ \t]*:")
-_REQUIREMENT = re.compile(
-    r"""[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]\n]*\])?[ \t]*
-        (?:(?P<bound>(?:[=~!<>]=|===|[<>]|\()[ \t]*[^ \t\n].*|@[ \t]*\S.*)|;.*|\\|[ \t]\#.*)?\Z""",
-    re.VERBOSE,
-)
-_REQUIREMENT_OPTION = re.compile(
+_FROM = r"(?im)^[ \t]*FROM[ \t\\`]+\S"
+_TEMPLATE_LINE = r"(?m)^[ \t]*(?:\{\{|\{%|<%|<#|#\{\{)|^[ \t]*FROM[ \t][^\n]*(?:\{\{|\{%|<%|@[A-Z_]+@|%%)"
+_FIRST_INSTRUCTION = r"(?i)\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:FROM|ARG)[ \t\\`]"
+_SYNTAX_DIRECTIVE = r"(?i)#[ \t]*syntax[ \t]*=[ \t]*\S*docker"
+_CONDA_KEY = r"(?m)^dependencies[ \t]*:"
+_SERVICES = r"(?m)^(?:services|include)[ \t]*:"
+_RUNS = r"(?m)^runs[ \t]*:"
+_JOBS = r"(?m)^jobs[ \t]*:"
+_BOOTSTRAP = r"(?im)^[ \t]*bootstrap[ \t]*:"
+_REQUIREMENT = r"""(?x)[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]\n]*\])?[ \t]*
+    (?:(?P<bound>(?:[=~!<>]=|===|[<>]|\()[ \t]*[^ \t\n].*|@[ \t]*\S.*)|;.*|\\|[ \t]\#.*)?\Z"""
+_REQUIREMENT_OPTION = (
     r"-(?:[rce][ \t=]?\S|-(?:requirement|constraint|editable|index-url|extra-index-url|find-links|no-index|pre|hash"
     r"|trusted-host|only-binary|no-binary|prefer-binary|require-hashes|use-pep517)\b)|[a-z+]+://\S|\.{1,2}/\S"
 )
@@ -125,9 +122,9 @@ def by_content(text: str) -> str | None:
         return "dockerfile"
     if _is_apptainer(text):
         return "apptainer"
-    if _JOBS.search(text) and re.search(r"(?m)^(?:on|[\"']on[\"']|true)[ \t]*:", text):
+    if re.search(_JOBS, text) and re.search(r"(?m)^(?:on|[\"']on[\"']|true)[ \t]*:", text):
         return "workflow"
-    if _CONDA_KEY.search(text) and re.search(r"(?m)^(?:channels|name)[ \t]*:", text):
+    if re.search(_CONDA_KEY, text) and re.search(r"(?m)^(?:channels|name)[ \t]*:", text):
         return "conda"
     if re.search(r"(?m)^services[ \t]*:", text):
         return "compose"
@@ -136,25 +133,20 @@ def by_content(text: str) -> str | None:
 
 def is_plain(text: str) -> bool:
     """Whether the text is no template: one that still has to be filled in says nothing about the image."""
-    found = _TEMPLATE_LINE.search(text)
+    found = re.search(_TEMPLATE_LINE, text)
     if found is None:
         return True
     # A heredoc may write a template; before the first FROM there is none, and FROM itself is never in one.
-    start = _FROM.search(text)
+    start = re.search(_FROM, text)
     in_from = found.group().lstrip()[:4].upper() == "FROM"
     return not in_from and start is not None and found.start() > start.start() and "<<" in text[: found.start()]
 
 
 def is_dockerfile(text: str) -> bool:
     """Whether the text begins as a Dockerfile does, and has a FROM."""
-    if not is_plain(text) or _FROM.search(text) is None:
+    if not is_plain(text) or re.search(_FROM, text) is None:
         return False
-    if _SYNTAX_DIRECTIVE.match(text):
-        return True
-    at = 0
-    while (blank := _COMMENTS.match(text, at)) is not None and blank.end() > at:
-        at = blank.end()
-    return _FIRST_WORD.match(text, at) is not None or _FIRST_WORD.match(text[at:].lstrip()) is not None
+    return re.match(_SYNTAX_DIRECTIVE, text) is not None or re.match(_FIRST_INSTRUCTION, text) is not None
 
 
 def is_requirements(text: str) -> bool:
@@ -175,10 +167,10 @@ def _requirement_lines(text: str) -> bool | None:
         inside, continued = continued, line.endswith("\\")
         if not line or line.startswith("#"):
             continue
-        if _REQUIREMENT_OPTION.match(line):
+        if re.match(_REQUIREMENT_OPTION, line):
             sure = True
             continue
-        found = _REQUIREMENT.match(line)
+        found = re.match(_REQUIREMENT, line)
         if found is not None:
             sure = sure or found.group("bound") is not None
         elif not inside:
@@ -187,28 +179,28 @@ def _requirement_lines(text: str) -> bool | None:
 
 
 def _is_apptainer(text: str) -> bool:
-    return _BOOTSTRAP.search(text) is not None
+    return re.search(_BOOTSTRAP, text) is not None
 
 
 def _dockerfile(name: str, extension: str) -> Guess | None:
     if extension in _NOT_A_DOCKERFILE or name.endswith(("~", "#", ".")):
         return None
-    if extension in _DOUBTFUL or _DOCKERFILE.match(name) is None:
+    if extension in _DOUBTFUL or re.match(_DOCKERFILE, name) is None:
         return Guess("dockerfile", is_dockerfile)
     return Guess("dockerfile", is_plain)
 
 
 def _yaml(path: str, lower: str) -> Guess | None:
-    if _WORKFLOW_FOLDER.search(path):
+    if re.search(_WORKFLOW_FOLDER, path):
         return Guess("workflow", _is_plain_yaml)
     if lower in ("action.yml", "action.yaml"):
-        return Guess("action", lambda text: _is_plain_yaml(text) and _RUNS.search(text) is not None)
-    if _COMPOSE.match(lower):
+        return Guess("action", lambda text: _is_plain_yaml(text) and re.search(_RUNS, text) is not None)
+    if re.match(_COMPOSE, lower):
         return Guess("compose", _is_plain_yaml)
-    if _COMPOSE_LIKE.match(lower):
-        return Guess("compose", lambda text: _is_plain_yaml(text) and _SERVICES.search(text) is not None)
-    if _CONDA_NAME.match(lower):
-        return Guess("conda", lambda text: _is_plain_yaml(text) and _CONDA_KEY.search(text) is not None)
+    if re.match(_COMPOSE_LIKE, lower):
+        return Guess("compose", lambda text: _is_plain_yaml(text) and re.search(_SERVICES, text) is not None)
+    if re.match(_CONDA_NAME, lower):
+        return Guess("conda", lambda text: _is_plain_yaml(text) and re.search(_CONDA_KEY, text) is not None)
     return None
 
 

@@ -9,9 +9,14 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from repro_audit import gitignore, gitindex, kind
+from repro_audit import kind
 from repro_audit.filetree import File, Tree, Trouble, holds, read_regular, relative
+
+if TYPE_CHECKING:
+    from repro_audit import gitindex
+    from repro_audit.gitignore import IgnoreList
 
 # Folders that hold what tools put there. A folder with a `pyvenv.cfg` is one of them whatever its name.
 SKIPPED = frozenset(
@@ -30,7 +35,7 @@ class Folder:
 
     path: str
     top: str | None
-    lists: list[gitignore.IgnoreList]
+    lists: list[IgnoreList]
     shut: bool = False
 
 
@@ -45,10 +50,9 @@ class Walk:
         self._links: list[tuple[str, kind.Guess]] = []
         self._tracked: dict[str, gitindex.Tracked] = {}
         self._visited: set[str] = set()
-        patterns = b"\n".join(os.fsencode(glob) for glob in exclude)
         base = os.path.abspath(exclude_from) if exclude_from is not None else self.root
         self._above_root = _split(os.fsencode(relative(base, self.root))) if holds(base, self.root) else []
-        self._excluded = gitignore.parse(patterns)
+        self._excluded = _parse(b"\n".join(os.fsencode(glob) for glob in exclude), 0) if exclude else None
 
     # --- paths that the user named --------------------------------------------------------------------------------
 
@@ -193,6 +197,8 @@ class Walk:
             return False, False
         top = folder.top or self.root
         from_top = os.fsencode(relative(top, os.path.join(self.root, path)))
+        from repro_audit import gitignore, gitindex
+
         if not folder.shut and not gitignore.is_ignored(folder.lists, from_top.split(b"/"), is_folder):
             return False, False
         if folder.top is None:
@@ -222,13 +228,13 @@ class Walk:
             lists = self._with(lists, os.path.join(folder, ".gitignore"), top, folder)
         return Folder(start, top, lists)
 
-    def _exclude_file(self, top: str) -> list[gitignore.IgnoreList]:
+    def _exclude_file(self, top: str) -> list[IgnoreList]:
+        from repro_audit import gitindex
+
         path = gitindex.exclude_file(top)
         return self._with([], path, top, top) if path is not None else []
 
-    def _with(
-        self, lists: list[gitignore.IgnoreList], path: str, top: str | None, folder: str
-    ) -> list[gitignore.IgnoreList]:
+    def _with(self, lists: list[IgnoreList], path: str, top: str | None, folder: str) -> list[IgnoreList]:
         """`lists` with the ignore file at `path`, whose patterns count from `folder`; unreadable ones say nothing."""
         try:
             if os.path.islink(path):
@@ -236,7 +242,7 @@ class Walk:
             data = read_regular(path, 4 * 1024 * 1024)
         except (OSError, ValueError):
             return lists
-        parsed = gitignore.parse(data, len(_split(os.fsencode(relative(top or self.root, folder)))))
+        parsed = _parse(data, len(_split(os.fsencode(relative(top or self.root, folder)))))
         return [*lists, parsed] if parsed is not None else lists
 
 
@@ -249,3 +255,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _split(path: bytes) -> list[bytes]:
     return path.split(b"/") if path else []
+
+
+def _parse(patterns: bytes, depth: int) -> IgnoreList | None:
+    from repro_audit import gitignore
+
+    return gitignore.parse(patterns, depth)
