@@ -14,6 +14,7 @@ from repro_audit.syntax.dockerfile_words import (
     NotStringsError,
     json_strings,
     split_blank,
+    split_first,
     split_flags,
     split_words,
 )
@@ -174,6 +175,7 @@ _NOT_STRINGS = "when using JSON array syntax, arrays must be comprised of string
 _LONGEST_LINE = 65535  # bytes; bufio.MaxScanTokenSize - 1
 # ONBUILD ONBUILD is rejected by BuildKit; how far a joke is followed.
 _DEEPEST_ONBUILD = 8
+_MAY_BEGIN_FLAGS = "-\udc85\udca0"
 _HIGHEST_FD = 2**64 - 1
 _FD_DIGITS = 20
 
@@ -464,7 +466,7 @@ class _Draft:
         self.reason = ""
         self.flags: tuple[Flag, ...] = ()
         at = head.end()
-        if text.startswith("--", at, high):
+        if text[at : at + 1] in _MAY_BEGIN_FLAGS and at < high:
             words, at = split_flags(text, at, high, escape)
             self.flags = tuple(_flag(line, word) for word in words)
         while at < high and text[at] in SPACE:
@@ -510,13 +512,13 @@ class _Draft:
 
     def _health(self, at: int, high: int) -> tuple[Excerpt, ...]:
         line, text = self.line, self.line.text
-        stop = at
-        while stop < high and text[stop] not in SPACE:
-            stop += 1
-        kind = _cut(line, at, stop)
-        while stop < high and text[stop] in SPACE:
-            stop += 1
-        return (kind, *self._json_or("json", stop, high)) if stop < high else (kind,)
+        first, rest = split_first(text, at, high)
+        kind = _whole(line, first)
+        if not rest.text:
+            return (kind,)
+        if text[rest.start : rest.end] != rest.text:
+            return (kind, _whole(line, rest))
+        return (kind, *self._json_or("json", rest.start, high))
 
     def _pairs(self, at: int, high: int, escape: str) -> tuple[Excerpt, ...]:
         line, text = self.line, self.line.text
@@ -596,6 +598,14 @@ def _word(line: Excerpt, word: Cut) -> Excerpt:
     if excerpt.text.isascii() or not _SURROGATE.search(excerpt.text):
         return excerpt
     return Excerpt(excerpt.source, _SURROGATE.sub("\ufffd", excerpt.text), excerpt.pieces)
+
+
+def _whole(line: Excerpt, cut: Cut) -> Excerpt:
+    """A part whose text may not be what stands in the line: then it is one piece."""
+    if line.text[cut.start : cut.end] == cut.text:
+        return _cut(line, cut.start, cut.end)
+    place = line.offset(cut.start)
+    return Excerpt(line.source, cut.text, ((0, place, max(line.offset(cut.end, end=True) - place, 0)),))
 
 
 def _pieced(line: Excerpt, cuts: list[Cut]) -> Excerpt:

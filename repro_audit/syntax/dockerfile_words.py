@@ -14,6 +14,10 @@ from repro_audit.syntax.expand import SPACE
 #: What the parser splits at; unlike `SPACE` this knows ASCII only.
 BLANK = "\t\v\f\r "
 
+#: What is a space where BuildKit looks at single bytes: also the bytes 85 and A0 where they are no valid UTF-8.
+BYTE_SPACE = "\t\n\v\f\r \udc85\udca0"
+
+_SPACE_BYTES = b"\t\n\v\f\r \x85\xa0"
 _WORD = re.compile(f"[^{BLANK}]+")
 _SIMPLE_FLAG = re.compile(rf"--[!#-&(-\[\]-_a-~]*(?=[{BLANK}]|\Z)")
 _JSON_STRING = re.compile(
@@ -49,6 +53,14 @@ class NotStringsError(ValueError):
     """A JSON array with something else than strings in it, which BuildKit does not take for a shell command."""
 
 
+def as_bytes(text: str) -> bytes:
+    """The bytes that stand in the file for this text."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
 def split_blank(line: str, start: int, end: int) -> list[Cut]:
     """The words of `line[start:end]`, parted by ASCII blanks, quotes meaning nothing."""
     return [Cut(m.group(), m.start(), m.end()) for m in _WORD.finditer(line, start, end)]
@@ -81,6 +93,8 @@ def split_flags(line: str, start: int, end: int, escape: str) -> tuple[list[Cut]
     """The leading `--flag` words of `line[start:end]`, quotes and escapes taken off, and where the rest begins."""
     flags: list[Cut] = []
     at = start
+    while at < end and line[at] in BYTE_SPACE:
+        at += 1
     while line.startswith("--", at, end):
         match = _SIMPLE_FLAG.match(line, at, end)
         if match is None:
@@ -90,9 +104,7 @@ def split_flags(line: str, start: int, end: int, escape: str) -> tuple[list[Cut]
             return flags, stop
         flags.append(Cut(match.group(), at, stop))
         at = stop
-        while at < end and line[at] in SPACE:
-            if line[at] > "\x7f":
-                return flags, at  # BuildKit looks at bytes here: the first one of this character is no space
+        while at < end and line[at] in BYTE_SPACE:
             at += 1
     return flags, at
 
@@ -100,17 +112,17 @@ def split_flags(line: str, start: int, end: int, escape: str) -> tuple[list[Cut]
 def _split_odd_flags(line: str, start: int, end: int, escape: str, flags: list[Cut]) -> tuple[list[Cut], int]:
     """The slow way, for quotes, escapes and other than ASCII: BuildKit goes by bytes and takes each for a character."""
     part = line[start:end]
-    data = part.encode("utf-8", "surrogatepass") if not part.isascii() else part.encode()
+    data = as_bytes(part)
     if len(data) == len(part):
         places: list[int] | None = None
     else:
-        places = [start + i for i, c in enumerate(part) for _ in range(len(c.encode("utf-8", "surrogatepass")))]
+        places = [start + index for index, char in enumerate(part) for _ in as_bytes(char)]
         places.append(end)
 
     def place(index: int) -> int:
         return start + index if places is None else places[index]
 
-    spaces, size, at = b"\t\n\v\f\r \x85\xa0", len(data), 0
+    spaces, size, at = _SPACE_BYTES, len(data), 0
     stop_byte = ord(escape)
     while True:
         while at < size and data[at] in spaces:
@@ -139,6 +151,24 @@ def _split_odd_flags(line: str, start: int, end: int, escape: str, flags: list[C
             return flags, place(at)
         if word or quoted:
             flags.append(Cut(word.decode("latin-1"), place(begin), place(at)))
+
+
+def split_first(line: str, start: int, end: int) -> tuple[Cut, Cut]:
+    """The first word of `line[start:end]` and what follows it, parted at a space byte, be it within a character."""
+    stop = start
+    while stop < end and line[stop] not in BYTE_SPACE and line[stop] <= "\x7f":
+        stop += 1
+    rest = stop
+    while rest < end and line[rest] in BYTE_SPACE:
+        rest += 1
+    if stop == end or (line[stop] in BYTE_SPACE and (rest == end or line[rest] <= "\x7f")):
+        return Cut(line[start:stop], start, stop), Cut(line[rest:end], rest, end)
+    data = as_bytes(line[start:end])
+    size = len(data)
+    cut = next((i for i in range(size) if data[i] in _SPACE_BYTES), size)
+    over = next((i for i in range(cut, size) if data[i] not in _SPACE_BYTES), size)
+    first, last = data[:cut].decode("utf-8", "surrogateescape"), data[over:].decode("utf-8", "surrogateescape")
+    return Cut(first, start, min(start + len(first), end)), Cut(last, max(end - len(last), start), end)
 
 
 def json_strings(line: str, start: int, end: int) -> list[list[Cut]] | None:

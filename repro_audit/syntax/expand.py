@@ -537,7 +537,7 @@ class _Lexer:
 def _regex(pattern: str, value: str, greedy: bool) -> re.Pattern[str]:
     """BuildKit's patterns know `*`, `?` and `\\` before `*`, `?`, `\\`, `}` and `/`; brackets mean nothing."""
     out: list[str] = []
-    at, size, stars = 0, len(pattern), 0
+    at, size, stars = int(pattern.startswith("\ufeff")), len(pattern), 0
     while at < size:
         char = pattern[at]
         at += 1
