@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repro_audit.report import summary
+from repro_audit.report.place import bounds
 from repro_audit.report.visible import visible
 
 if TYPE_CHECKING:
@@ -29,12 +30,11 @@ def render(result: Result) -> str:
 
 
 def _annotation(finding: Finding) -> str:
-    start = finding.source.position(finding.span.start)
-    end = finding.source.position(finding.span.end)
+    start, end = bounds(finding.source, finding.span)
     command = _COMMAND[summary.severity_name(finding.severity)]
     place = f"file={_property(finding.path)},line={start.line},endLine={end.line}"
     if start.line == end.line:  # GitHub takes columns within one line only
-        place += f",col={start.column},endColumn={max(end.column, start.column)}"
+        place += f",col={start.column},endColumn={end.column}"
     return f"::{command} {place},title={_property(finding.rule)}::{_data(finding.message)}"
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from repro_audit.report.fingerprint import fingerprints
+from repro_audit.report.place import bounds
 from repro_audit.report.summary import severity_name
 from repro_audit.report.visible import encodable
 
@@ -33,8 +34,7 @@ def render(result: Result) -> str:
 
 
 def _entry(finding: Finding, fingerprint: str) -> dict[str, object]:
-    start = finding.source.position(finding.span.start)
-    end = finding.source.position(finding.span.end)
+    start, end = bounds(finding.source, finding.span)
     path = encodable(finding.path)
     return {
         "type": "issue",

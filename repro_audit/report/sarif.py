@@ -11,13 +11,14 @@ from repro_audit import __version__
 from repro_audit.finding import Finding, Fix, Severity
 from repro_audit.report import summary
 from repro_audit.report.fingerprint import fingerprints
+from repro_audit.report.place import bounds, trimmed
 from repro_audit.report.prose import first_sentence
 from repro_audit.report.visible import encodable
 from repro_audit.result import RuleRecord
 
 if TYPE_CHECKING:
     from repro_audit.result import Note, Result
-    from repro_audit.source import Source, Span
+    from repro_audit.source import Position, Source, Span
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT = "reproAudit/v1"
@@ -152,7 +153,10 @@ def _fix(source: Source, fix: Fix) -> dict[str, object]:
             {
                 "artifactLocation": _artifact(source.path),
                 "replacements": [
-                    {"deletedRegion": _region(source, edit.span), "insertedContent": {"text": encodable(edit.text)}}
+                    {
+                        "deletedRegion": _region(source.position(edit.span.start), source.position(edit.span.end)),
+                        "insertedContent": {"text": encodable(edit.text)},
+                    }
                     for edit in fix.edits
                 ],
             }
@@ -161,15 +165,14 @@ def _fix(source: Source, fix: Fix) -> dict[str, object]:
 
 
 def _physical(source: Source, span: Span) -> dict[str, object]:
-    region: dict[str, object] = {**_region(source, span)}
-    snippet = source.text[span.start : min(span.end, span.start + _LONGEST_SNIPPET + 1)]
-    if 0 < len(snippet) <= _LONGEST_SNIPPET:
-        region["snippet"] = {"text": encodable(snippet)}
+    region: dict[str, object] = {**_region(*bounds(source, span))}
+    start, end = trimmed(source, span)
+    if 0 < end - start <= _LONGEST_SNIPPET and end <= len(source.text):
+        region["snippet"] = {"text": encodable(source.text[start:end])}
     return {"artifactLocation": _artifact(source.path), "region": region}
 
 
-def _region(source: Source, span: Span) -> dict[str, int]:
-    start, end = source.position(span.start), source.position(max(span.start, span.end))
+def _region(start: Position, end: Position) -> dict[str, int]:
     return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
 
 

@@ -39,6 +39,22 @@ def test_github_gets_columns_only_within_one_line(sample, finding):
     assert "line=1,endLine=2,title=" in line
 
 
+def test_a_place_that_ends_with_its_line_does_not_mark_the_next_line(sample, finding):
+    for ending in ("\n", "\r\n"):
+        text = f"RUN a{ending}RUN b{ending}"
+        one = replace(sample, findings=(finding(text, f"RUN a{ending}"),))
+        assert "line=1,endLine=1,col=1,endColumn=6,title" in render(one, "github")
+        assert json.loads(render(one, "gitlab"))[0]["location"]["lines"] == {"begin": 1, "end": 1}
+        place = json.loads(render(one, "sarif"))["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+        assert place["region"] == {
+            "startLine": 1,
+            "startColumn": 1,
+            "endLine": 1,
+            "endColumn": 6,
+            "snippet": {"text": "RUN a"},
+        }
+
+
 def test_github_log_says_when_not_all_annotations_will_be_shown(sample):
     assert "GitHub shows 10 annotations" not in render(sample, "github")
     assert "GitHub shows 10 annotations" in render(replace(sample, findings=sample.findings[:1] * 11), "github")
