@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.source import Excerpt
 from repro_audit.syntax.error import Error
@@ -23,6 +23,7 @@ _RUNS = re.compile(r"\$\(|`|<\(|>\(")
 _DOLLAR = re.compile(r"\$(?=[\s)|;&])")
 _CLOSED = re.compile(r"(?:(?<=\bfi)|(?<=\bdone)|(?<=\besac)|(?<=\}))[ \t](?=[ \t]*(?:else|elif|fi|done|esac)\b)")
 _CONTEXT_LIMIT = 100
+_SUBSTITUTION_LIMIT = 40  # a word is read once for every substitution around it
 _SMALL = 2048
 _SLICE = 1 << 16
 
@@ -116,15 +117,13 @@ def tree(text: str) -> Tree | None:
     if len(data) < _SMALL:
         return _parser.parse(data)
     limit = time.process_time() + 0.25 + len(data) * 4e-6
-    found = cast(
-        "Tree | None",  # what the stubs leave out
-        _parser.parse(
+    try:
+        return _parser.parse(
             lambda at, _: data[at : at + _SLICE], progress_callback=lambda _at, _error: time.process_time() > limit
-        ),
-    )
-    if found is None:
+        )
+    except ValueError:  # stopped
         _parser.reset()
-    return found
+        return None
 
 
 def walk(excerpt: Excerpt, state: State, conditional: bool = False) -> tuple[Walk, list[Raw]]:
@@ -191,6 +190,10 @@ def _container(result: Walk, node: Node, kind: str, frame: Frame, stack: list[Fr
     children = node.children
     if kind == "ERROR":
         _error(result, node, children, frame, raws)
+    if inside == "substitution" and context.count(inside) >= _SUBSTITUTION_LIMIT:
+        span = result.places.span(node.start_byte, node.end_byte)
+        result.errors.append(Error(span, "substitutions nested too deeply to be read"))
+        return
     if inside is not None and len(context) < _CONTEXT_LIMIT:
         context = (*context, inside)
     chained = kind in ("program", "list", "pipeline", "redirected_statement", "negated_command")
