@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from repro_audit import __version__
 from repro_audit.report import summary
 from repro_audit.report.frame import frame
-from repro_audit.report.prose import first_sentence, html_inline
+from repro_audit.report.prose import first_sentence, parts
 from repro_audit.report.visible import visible
 
 if TYPE_CHECKING:
@@ -99,4 +99,6 @@ def _text(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    return html_inline(visible(text))
+    """A message as HTML: its `code` in `<code>`, everything escaped."""
+    shown = parts(visible(text))
+    return "".join(f"<code>{escape(part)}</code>" if is_code else escape(part) for is_code, part in shown)

@@ -1,9 +1,8 @@
-"""The Markdown that rules and messages are written in, brought into other forms: a sentence, HTML, escaped Markdown."""
+"""The Markdown that rules and messages are written in, cut into parts: a first sentence, code and text."""
 
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def markdown_inline(text: str) -> str:
     So a value from an audited file is never markup, wherever the message puts it.
     """
     return "".join(
-        code(part) if is_code else _MARKUP.sub(r"\\\1", part.replace("\n", " ")) for is_code, part in _parts(text)
+        code(part) if is_code else _MARKUP.sub(r"\\\1", part.replace("\n", " ")) for is_code, part in parts(text)
     )
 
 
@@ -42,12 +41,7 @@ def code(text: str) -> str:
     return fence + pad + text.replace("|", "\\|") + pad + fence
 
 
-def html_inline(text: str) -> str:
-    """A message as HTML: its `code` in `<code>`, everything escaped."""
-    return "".join(f"<code>{escape(part)}</code>" if is_code else escape(part) for is_code, part in _parts(text))
-
-
-def _parts(text: str) -> Iterator[tuple[bool, str]]:
+def parts(text: str) -> Iterator[tuple[bool, str]]:
     """The text cut at its backticks: `(is it code, text)`. A backtick without a partner is text."""
     pieces = text.split("`")
     for index, piece in enumerate(pieces):

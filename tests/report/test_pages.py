@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from markdown_it import MarkdownIt
 
 from repro_audit.report import render
-from repro_audit.report.prose import first_sentence, html_inline
+from repro_audit.report.prose import first_sentence, parts
 from repro_audit.result import Result
 
 
@@ -99,5 +99,5 @@ def test_the_first_sentence_ends_where_it_ends():
 
 
 def test_a_backtick_without_a_partner_is_text():
-    assert html_inline("a `b` c ` d") == "a <code>b</code> c ` d"
-    assert html_inline("``") == "``"
+    assert list(parts("a `b` c ` d")) == [(False, "a "), (True, "b"), (False, " c "), (False, "` d")]
+    assert "".join(text for _, text in parts("``")) == "``"
