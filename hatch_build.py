@@ -33,7 +33,7 @@ class RuleBookHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["force_include"][str(rules)] = "repro_audit/rules"
         build_data["force_include"][str(target)] = "repro_audit/rulebook.json"
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what `initialize` wrote."""
         if hasattr(self, "scratch"):
             shutil.rmtree(self.scratch, ignore_errors=True)
