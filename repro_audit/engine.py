@@ -20,6 +20,7 @@ from repro_audit.match import compile_match
 from repro_audit.result import InputRecord
 from repro_audit.rulebook import FACT_NAMES, KINDS
 from repro_audit.source import Source, Span
+from repro_audit.syntax.error import Error
 
 if TYPE_CHECKING:
     from repro_audit.discover import File
@@ -69,6 +70,7 @@ class Engine:
         self._runners: dict[str, Runner] = {}
         self._by_names: dict[tuple[str, ...], tuple[tuple[str, Runner], ...]] = {}
         self._judged: set[str] | None = None
+        self._prefixes: dict[str, str] = {}
 
     def file(self, project: Project, file: File) -> Audited:
         """What the selected rules say about one file of the project."""
@@ -79,7 +81,7 @@ class Engine:
         found: list[Finding] = []
         failed: dict[str, Failure] = {}
         source = facts.source
-        self._errors(facts, found)
+        self._report(facts.errors, source, found)
         self._show(facts, ("file", *KINDS.get(file.kind, ())), source, found, failed)
         by_type: dict[type, tuple[tuple[str, Runner], ...]] = {}
         for fact in facts.facts:
@@ -95,6 +97,17 @@ class Engine:
         return Audited(
             tuple(kept), tuple(_records(project, file)), suppressed, tuple(f.detail for f in failed.values())
         )
+
+    def unreadable(self, shown: str, message: str) -> Audited:
+        """What there is to say about a place that could not even be opened."""
+        source = Source(shown, "")
+        found: list[Finding] = []
+        self._report((Error(Span(0, 0), message),), source, found)
+        return Audited(tuple(found))
+
+    def broken_rule(self, path: str, reason: str) -> Audited:
+        """What there is to say about a rule file of the user that cannot be used."""
+        return self.failed(Failure(Source(path, ""), Span(0, 0), "this rule file", reason))
 
     def failed(self, failure: Failure) -> Audited:
         """What there is to say about a file that could not be looked at at all."""
@@ -120,7 +133,8 @@ class Engine:
             if file is None:
                 kept += [f for f in own if self.selection.finish(f, path, "") is not None]
                 continue
-            own = [f for each in own if (f := self.selection.finish(each, file.path, file.kind)) is not None]
+            place = self._from_root(project, file.path)
+            own = [f for each in own if (f := self.selection.finish(each, place, file.kind)) is not None]
             stay, silenced = suppression.read(project.facts(file.path)).apply(own)
             kept += stay
             suppressed += silenced
@@ -173,18 +187,20 @@ class Engine:
                     span = getattr(fact, "span", None)
                     failed[name] = _failure(source, name, error, span if isinstance(span, Span) else Span(0, 0))
 
-    def _errors(self, facts: FileFacts, found: list[Finding]) -> None:
+    def _report(self, errors: Iterable[Error], source: Source, found: list[Finding]) -> None:
         """Syntax errors go to the rule that they name, those that name none to `syntax`."""
-        for error in facts.errors:
-            for name, run in self._for(("syntax-error",)):
-                if name == (error.code or "syntax"):
-                    run(error, facts.source, found)
+        runners = dict(self._for(("syntax-error",)))
+        for error in errors:
+            run = runners.get(error.code or "syntax")
+            if run is not None:
+                run(error, source, found)
 
     # --- from findings to those that count ------------------------------------------------------------------------
 
     def _settle(self, facts: FileFacts, found: list[Finding]) -> tuple[list[Finding], int]:
-        finish, file = self.selection.finish, facts.file
-        counted = [f for each in found if (f := finish(each, file.path, file.kind)) is not None]
+        finish, kind = self.selection.finish, facts.file.kind
+        path = self._from_root(facts.project, facts.file.path)
+        counted = [f for each in found if (f := finish(each, path, kind)) is not None]
         suppressions = suppression.read(facts)
         suppressed = 0
         if suppressions is not suppression.NOTHING:
@@ -195,8 +211,18 @@ class Engine:
                 idle: list[Finding] = []
                 for needless in suppressions.unused(self._all_judged()):
                     self._show(needless, ("suppression",), facts.source, idle, None)
-                counted += [f for each in idle if (f := finish(each, file.path, file.kind)) is not None]
+                counted += [f for each in idle if (f := finish(each, path, kind)) is not None]
         return _unique(counted), suppressed
+
+    def _from_root(self, project: Project, path: str) -> str:
+        """The path relative to the folder of the configuration, from which its patterns count."""
+        root, top = self.selection.root, project.root
+        if not root or root == top or not self.selection.per_file:
+            return path
+        prefix = self._prefixes.get(top)
+        if prefix is None:
+            prefix = self._prefixes[top] = os.path.relpath(top, root).replace(os.sep, "/") + "/"
+        return os.path.normpath(prefix + path)
 
     def _all_judged(self) -> set[str]:
         """The names (lower case) that a comment may be called needless for: all that they mean has run on this file.

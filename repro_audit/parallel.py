@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from repro_audit.engine import Audited, Engine, Failure
 from repro_audit.finding import Finding, Severity
+from repro_audit.result import InputRecord
 from repro_audit.source import Source, Span
 
 if TYPE_CHECKING:
     from repro_audit.discover import File
     from repro_audit.facts.project import Project
-    from repro_audit.result import InputRecord
 
 # Fewer files than this are done before a second process would have started to help.
 WORTHWHILE = 48

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from repro_audit.facts.pin import Level
@@ -15,8 +15,8 @@ class InputRecord:
     """One external input as reports list it.
 
     `kind` is `image`, `package`, `download`, `git`, `model`, `dataset`, `action` or `feature`; `ecosystem` is given
-    for packages (`apt`, `pip`, ...), else empty. `requested` is what the file asks for beyond the name (`==1.26.4`, a tag, a revision; empty
-    for nothing). `where` says what it stands in (`from`, `requirements`, `command`, `curl`, ...).
+    for packages (`apt`, `pip`, ...), else empty. `requested` is what the file asks for beyond the name (`==1.26.4`, a
+    tag, a revision; empty for nothing). `where` says what it stands in (`from`, `requirements`, `command`, `curl`, ...).
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Note:
     path: str | None = None
 
 
-def _no_text(rule: str) -> RuleText:
+def _no_text(_rule: str) -> RuleText:
     return RuleText("", "")
 
 
@@ -68,7 +68,7 @@ def _no_text(rule: str) -> RuleText:
 class Result:
     """What a run found.
 
-    `findings` are sorted by path, place and rule; those that were suppressed in a file or known to the baseline are only counted.
+    `findings` are sorted by path, place and rule; those that were suppressed or known to the baseline are only counted.
     `level` is the reproducibility level (0 to 4), None where there was nothing to judge. `files` is how many files
     were read, `rules_run` how many rules were selected. `rules` has an entry for each rule that a finding names.
     `fail_on` is the severity from which findings fail the run (None: never). `duration` is in seconds.
@@ -96,3 +96,11 @@ class Result:
     def failed(self) -> bool:
         """Whether a finding is at or above `fail_on`."""
         return self.fail_on is not None and any(f.severity >= self.fail_on for f in self.findings)
+
+
+def level_of(pins: Iterable[Level]) -> int:
+    """The reproducibility level that inputs with these pins allow: 0 if any floats, 1 if any may move."""
+    lowest = min(pins, default=Level.LOCAL)
+    if lowest == Level.FLOATING:
+        return 0
+    return 1 if lowest <= Level.PERISHABLE else 2

@@ -184,6 +184,20 @@ def read_folder(folder: str, *, builtin: bool = True) -> list[Rule]:
     return sorted(found, key=lambda rule: (rule.family, rule.id))
 
 
+def read_user_rules(folder: str) -> tuple[list[Rule], list[tuple[str, str]]]:
+    """The rules of a folder of the user's own, and the files that are broken (path and reason); raises OSError."""
+    from repro_audit.rule_file import read_rule
+
+    rules: list[Rule] = []
+    broken: list[tuple[str, str]] = []
+    for path, family in rule_files(folder):
+        try:
+            rules.append(read_rule(path, family, builtin=False))
+        except (RuleError, OSError) as error:
+            broken.append((path, str(error).removeprefix(f"{path}: ")))
+    return rules, broken
+
+
 def rule_files(folder: str) -> list[tuple[str, str]]:
     """The rule files under a folder with their families, in a fixed order; a file at the top is of family `custom`."""
     found: list[tuple[str, str]] = []

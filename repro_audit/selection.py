@@ -40,11 +40,15 @@ class Chosen:
 
 @dataclass(slots=True, frozen=True)
 class Selection:
-    """The rules of a run. `per_file` pairs a test of the file's path with what is ignored there."""
+    """The rules of a run.
+
+    `per_file` pairs a test of a file's path, relative to the folder `root`, with what is ignored there.
+    """
 
     chosen: Mapping[str, Chosen]
     per_file: tuple[tuple[Callable[[str], bool], Mapping[str, frozenset[str] | None]], ...] = ()
     hadolint: Hadolint | None = None
+    root: str = ""
 
     def finish(self, finding: Finding, path: str, kind: str) -> Finding | None:
         """The finding as settings want it, or None where they hide it; `path` is relative to the root."""
@@ -83,6 +87,7 @@ def choose(
     strict: bool = False,
     per_file_ignores: Mapping[str, Iterable[str]] | None = None,
     hadolint: Hadolint | None = None,
+    root: str = "",
 ) -> Selection:
     """The selection that settings describe; raises SelectionError for a name that no rule has.
 
@@ -118,7 +123,7 @@ def choose(
         if aliases is None or (level is Severity.OFF and rule_id not in exact):
             continue
         chosen[rule_id] = Chosen(book.rules[rule_id], level or None, only, aliases)
-    return Selection(chosen, _per_file(book, per_file_ignores or {}), hadolint)
+    return Selection(chosen, _per_file(book, per_file_ignores or {}), hadolint, root)
 
 
 def resolve(book: RuleBook, name: str) -> list[tuple[Rule, str | None]]:

@@ -1,0 +1,1 @@
+"""The command line: one module per command. Only here is anything printed, and only `main` ends the program."""

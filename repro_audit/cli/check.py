@@ -1,0 +1,102 @@
+"""`repro-audit check`: audit, report, and say by the exit status whether it is good."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from repro_audit.cli.audit import Audit, Request, audit
+from repro_audit.cli.options import CheckOptions
+from repro_audit.cli.output import emit, note, wants_color, width
+from repro_audit.cli.problem import CannotError
+from repro_audit.report import Look, render
+
+if TYPE_CHECKING:
+    from repro_audit.result import Result
+
+
+def check(options: CheckOptions) -> int:
+    """Run the command; gives the exit status, raises CannotError."""
+    shown_as = options.format or "text"
+    request = Request(
+        paths=options.paths,
+        select=options.select,
+        ignore=options.ignore,
+        extend_select=options.extend_select,
+        profile=options.profile,
+        fail_on=options.fail_on,
+        config=options.config,
+        no_config=options.no_config,
+        stdin_filename=options.stdin_filename,
+        jobs=options.jobs,
+        progress=not options.quiet and sys.stderr is not None and sys.stderr.isatty(),
+    )
+    done = audit(request)
+    if options.fix:
+        from repro_audit.cli.fix import apply_fixes
+
+        mended = apply_fixes(done, unsafe=False, write=True)
+        if mended.changed and "-" not in options.paths:
+            done = audit(request)
+        for line in mended.notes:
+            note(line)
+    if options.write_baseline is not None:
+        return _write_baseline(done, options.write_baseline)
+    result = _compared(done, options)
+    if not (options.quiet and shown_as == "text" and not result.findings):
+        look = Look(color=wants_color(options.color, options.output), width=width())
+        text = render(result, shown_as, look)
+        if options.quiet and shown_as == "text":
+            text = _without_summary(text, result)
+        emit(text, options.output)
+    for missing in done.missing:
+        note(missing)
+    if done.missing:
+        return 2
+    return 1 if result.failed else 0
+
+
+def _compared(done: Audit, options: CheckOptions) -> Result:
+    """The result less what the baseline knows."""
+    name = options.baseline
+    if name is None and done.config.baseline is not None:
+        import os
+
+        name = os.path.join(done.config.folder, done.config.baseline)
+    if name is None:
+        return done.result
+    from repro_audit import baseline
+    from repro_audit.result import Note
+
+    try:
+        with open(name, encoding="utf-8") as file:
+            known = baseline.load(file.read())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CannotError(f"{name}: the baseline cannot be used: {reason}") from None
+    compared = baseline.compare(done.result.findings, known)
+    notes = done.result.notes
+    if compared.gone:
+        what = "1 finding" if compared.gone == 1 else f"{compared.gone} findings"
+        notes = (*notes, Note(f"{what} of the baseline no longer occur; write it anew", name))
+    return replace(done.result, findings=compared.new, baselined=compared.known, notes=notes)
+
+
+def _write_baseline(done: Audit, name: str) -> int:
+    from repro_audit import baseline
+
+    if done.missing:
+        raise CannotError(done.missing[0])
+    emit(baseline.dump(done.result.findings), name)
+    count = len(done.result.findings)
+    note(f"wrote {count} finding{'' if count == 1 else 's'} to {name}")
+    return 0
+
+
+def _without_summary(text: str, result: Result) -> str:
+    from repro_audit.report import summary
+
+    lines = text.rstrip("\n").split("\n")
+    drop = len(summary.lines(result))
+    return "\n".join(lines[: len(lines) - drop]).rstrip("\n") + "\n"
