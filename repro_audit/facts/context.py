@@ -54,7 +54,8 @@ class ContextFile:
 
     `path` is the file's path in the context as written, `project_path` from the project's root. `state` is `found`,
     `missing` or `ignored` (hidden by `.dockerignore`). `purpose` is `copy` or `install`; `context` is the context's
-    folder, `ignore_path` the ignore file that hides it. `certain` is false where the context had to be guessed.
+    folder, `ignore_path` the ignore file that hides it. `certain` is false where the context had to be guessed;
+    `others_found` tells whether other files that the Dockerfile copies are there, which makes the guess likely.
     """
 
     source: Source
@@ -69,6 +70,7 @@ class ContextFile:
     stage: Stage | None = None
     ignore_path: str | None = None
     certain: bool = True
+    others_found: bool = False
     kind: str = "context-file"
 
     @property

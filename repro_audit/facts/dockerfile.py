@@ -19,7 +19,7 @@ from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.stage import Stage
 from repro_audit.source import Excerpt, Source, join
 from repro_audit.syntax import dockerfile, shell
-from repro_audit.syntax.expand import PREDEFINED_ARGS, expand
+from repro_audit.syntax.expand import PREDEFINED_ARGS, Expansion, expand
 
 # Instructions whose words BuildKit expands itself; the others leave `$x` to the shell (or to nobody).
 _EXPANDED = frozenset("add copy env expose from label stopsignal user volume workdir".split())
@@ -30,6 +30,8 @@ _COMMANDS = {
     "healthcheck": ("healthcheck", "health"),
 }
 _SHELLS = frozenset(("sh", "bash", "ash", "dash", "ksh", "zsh"))
+# The builder knows their values; a reader of the file does not.
+_PREDEFINED: Mapping[str, str | None] = dict.fromkeys(PREDEFINED_ARGS)
 # A base whose workdir nobody here knows; joined like a path, so that relative paths still meet each other.
 UNKNOWN_WORKDIR = "?"
 
@@ -97,6 +99,8 @@ class _Reader:
         if stage is not None:
             self._close(stage, scope, own)
             stage.final = True
+        names = frozenset(self.by_name)
+        self.images = [replace(i, stage_names=names) if i.where in ("copy-from", "mount-from") else i for i in self.images]
         return DockerfileFacts(
             self.source,
             self.node,
@@ -110,7 +114,7 @@ class _Reader:
 
     def _open(self, node: dockerfile.Instruction) -> tuple[Stage, _Scope]:
         words = node.value
-        visible = {**PREDEFINED_ARGS, **self.global_args}
+        visible = {**_PREDEFINED, **self.global_args}
         platform = node.flag("platform")
         platform_value = self._expand(platform.value, visible).value if platform and platform.value else None
         base, parent = self._image(words[0] if words else node.text, visible, "from", platform_value)
@@ -163,7 +167,7 @@ class _Reader:
         )
         return image, parent
 
-    def _expand(self, text: str, variables: Mapping[str, str | None]):  # type: ignore[no-untyped-def]
+    def _expand(self, text: str, variables: Mapping[str, str | None]) -> Expansion:
         return expand(text, variables, self.node.escape)
 
     # --- instructions -------------------------------------------------------------------------------------------
@@ -300,7 +304,7 @@ class _Reader:
         if flag is not None and flag.value:
             # BuildKit expands no variables here but those that FROM may see.
             self._other_image(
-                self.source.excerpt(flag.value_span), {**PREDEFINED_ARGS, **self.global_args}, where, stage
+                self.source.excerpt(flag.value_span), {**_PREDEFINED, **self.global_args}, where, stage
             )
 
     def _other_image(self, word: Excerpt, variables: Mapping[str, str | None], where: str, stage: Stage) -> None:
@@ -322,8 +326,6 @@ class _Reader:
                 args[name] = self._expand(default, {**variables, **args}).value
             elif args is not self.global_args and name in self.global_args:
                 args[name] = self.global_args[name]
-            elif name in PREDEFINED_ARGS:
-                args[name] = PREDEFINED_ARGS[name]
             else:
                 args[name] = None
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import dockerfile as dockerfile_facts
-from repro_audit.facts import download
+from repro_audit.facts import download, health, os_packages
 from repro_audit.facts.command import Command
 from repro_audit.facts.context import BuildContext, ContextFile, Copy, trace
 from repro_audit.facts.dockerfile import DockerfileFacts, absolute
 from repro_audit.facts.file import FileFacts
 from repro_audit.facts.input import Package
-from repro_audit.facts.install import inputs_of, snapshot_in
+from repro_audit.facts.install import Taken, taken_by
+from repro_audit.facts.installation import IndexOption, Installation
 from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.stage import Stage
@@ -32,43 +33,67 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
     said = dockerfile_facts.read(source, node)
     context = _context(project, file, said)
     copies = _copies(said, context)
-    facts: list[tuple[int, object]] = [(image.span.start, image) for image in said.images]
-    facts += [(stage.span.start, stage) for stage in said.stages]
+    facts: list[object] = [*said.images, *said.stages]
+    for stage in said.stages:
+        stage.context = context
     snapshots: dict[int, bool] = {}
     for instruction in said.instructions:
-        facts.append((instruction.span.start, instruction))
+        facts.append(instruction)
         stage = instruction.stage
-        if stage is not None and instruction.keyword in ("COPY", "ADD"):
-            facts += [(f.span.start, f) for f in _copied(instruction, context)]
+        if stage is None:
+            continue
+        if instruction.keyword in ("COPY", "ADD"):
+            facts += _copied(instruction, said, context)
             if instruction.keyword == "ADD":
-                facts += [(d.span.start, d) for d in download.added(instruction)]
+                facts += download.added(instruction)
+        elif instruction.keyword == "HEALTHCHECK":
+            facts += health.of_instruction(instruction)
         for command in instruction.commands:
-            facts.append((command.span.start, command))
-            if stage is None:
-                continue
+            facts.append(command)
             if stage.index not in snapshots:
-                snapshots[stage.index] = snapshot_in(stage)
-            found = inputs_of(command, snapshot=snapshots[stage.index], later=_later(stage, command))
-            facts += [(i.span.start, i) for i in found.inputs]
-            stage.packages += tuple(i for i in found.inputs if isinstance(i, Package))
-            for path, span in found.files:
+                snapshots[stage.index] = os_packages.snapshot(stage)
+            taken = taken_by(command, snapshot=snapshots[stage.index], later=_later(stage, command))
+            facts += installed(command, taken)
+            if instruction.keyword != "RUN":
+                continue
+            stage.packages += taken.packages
+            for path, span in taken.files:
                 used = _installed(path, span, command, instruction, copies, context)
                 if used is None:
                     continue
-                facts.append((span.start, used))
+                facts.append(used)
                 if used.state == "found":
                     stage.manifests += (used.project_path,)
                     stage.packages += _listed(project, used.project_path, stage, set())
-    facts.sort(key=lambda pair: pair[0])
+    facts.sort(key=_place)
     return FileFacts(
         source,
         file,
         node,
-        tuple(fact for _, fact in facts),
+        tuple(facts),
         (*node.errors, *dockerfile.check_instructions(node)),
         tuple((c.line, c.text) for c in node.comments),
         project,
     )
+
+
+def installed(command: Command, taken: Taken) -> list[object]:
+    """The facts that stand in one command: its packages, downloads, the installation as a whole and its indexes."""
+    facts: list[object] = [*taken.packages, *taken.downloads]
+    if taken.packages:
+        ecosystem = taken.packages[0].ecosystem
+        facts.append(Installation(command.source, command.span, ecosystem, taken.packages, command, command.stage))
+    if taken.python is not None:
+        facts += [
+            IndexOption(command.source, o.span, o.name, o.value, taken.python.tool, command)
+            for o in taken.python.index_options
+        ]
+    return facts
+
+
+def _place(fact: object) -> int:
+    span: Span = fact.span  # type: ignore[attr-defined]
+    return span.start
 
 
 def _later(stage: Stage, command: Command) -> tuple[Command, ...]:
@@ -106,15 +131,31 @@ def _sources(instruction: Instruction) -> Iterator[tuple[str, Span]]:
         yield word, excerpt.whole
 
 
-def _copied(instruction: Instruction, context: BuildContext | None) -> Iterator[ContextFile]:
+def _copied(instruction: Instruction, said: DockerfileFacts, context: BuildContext | None) -> Iterator[ContextFile]:
     if context is None:
         return
     for path, span in _sources(instruction):
-        yield _file(path, span, instruction, None, context)
+        yield _file(path, span, instruction, None, context, others=_others_found(said, context, path))
+
+
+def _others_found(said: DockerfileFacts, context: BuildContext, path: str) -> bool:
+    """Whether something else that the Dockerfile copies is in the context, the context as a whole aside."""
+    return any(
+        other != path and other.strip("./*") and context.state(other) != "missing"
+        for i in said.instructions
+        if i.keyword == "COPY"
+        for other, _ in _sources(i)
+    )
 
 
 def _file(
-    path: str, span: Span, instruction: Instruction, command: Command | None, context: BuildContext
+    path: str,
+    span: Span,
+    instruction: Instruction,
+    command: Command | None,
+    context: BuildContext,
+    *,
+    others: bool = True,
 ) -> ContextFile:
     return ContextFile(
         source=instruction.source,
@@ -129,6 +170,7 @@ def _file(
         stage=instruction.stage,
         ignore_path=context.ignore_path,
         certain=context.certain,
+        others_found=others,
     )
 
 

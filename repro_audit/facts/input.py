@@ -23,6 +23,7 @@ class ImageRef:
     spelt out: `repository` is `python` for Docker Hub's official image). `where` is one of `from`, `copy-from`,
     `mount-from`, `compose`, `devcontainer`, `workflow`, `docker-run`, `apptainer`. `unknown` names the variables with no known value;
     `stage` is the stage it serves; `local` when it is a stage of the same file, `scratch`, or built here.
+    `stage_names` are all stages of its Dockerfile, lower case.
     """
 
     source: Source
@@ -40,6 +41,7 @@ class ImageRef:
     platform: str | None = None
     stage: Stage | None = None
     container: Container | None = None
+    stage_names: frozenset[str] = frozenset()
     kind: str = "image"
 
     @property
@@ -57,7 +59,7 @@ class Package:
     is set when that is exact. `url` is set for a direct reference (`git+https://...`, a wheel's address). `span` covers the requirement, `spec_span` the place of the specifier.
     `command` is the command that installs it (None when it stands in a file); `via` is a short word for where it
     stands: `command`, `requirements`, `constraints`, `pyproject`, `conda`, `lock`, `pipfile`. `locked` names the lock file
-    that covers it, if any.
+    that covers it, if any. `installed` is false for a manifest's package where no image of the project installs that manifest's project.
     """
 
     source: Source
@@ -76,6 +78,7 @@ class Package:
     command: Command | None = None
     stage: Stage | None = None
     locked: str | None = None
+    installed: bool = True
     kind: str = "package"
 
 

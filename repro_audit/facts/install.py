@@ -10,18 +10,59 @@ from repro_audit.source import Span
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
-    from repro_audit.facts.input import Input
+    from repro_audit.facts.input import Download, Package
     from repro_audit.facts.python_install import Install
-    from repro_audit.facts.stage import Stage
+
+_OS = frozenset("apt apt-get aptitude apk dnf dnf5 yum microdnf tdnf zypper pacman".split())
+_PYTHON = frozenset(
+    "pip pip2 pip3 uv uvx poetry pipenv pdm pipx easy_install conda mamba micromamba python python2 python3".split()
+)
+_LANGUAGE = frozenset(
+    "npm npx yarn pnpm bun gem bundle go cargo composer R Rscript r install2.r installGithub.r julia luarocks cpan cpanm".split()
+)
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Taken:
-    """`inputs` that the command names itself, and the `files` (path as written, place) it installs from."""
+    """`packages` and `downloads` that the command names itself, and the `files` (path as written, place) it installs from.
 
-    inputs: tuple[Input, ...] = ()
+    `python` is how pip, conda and their like read the command.
+    """
+
+    packages: tuple[Package, ...] = ()
+    downloads: tuple[Download, ...] = ()
     files: tuple[tuple[str, Span], ...] = ()
     python: Install | None = None
+    ecosystem: str = ""
 
 
 NOTHING = Taken()
+
+
+def taken_by(command: Command, *, snapshot: bool = False, later: Sequence[Command] = ()) -> Taken:
+    """What `command` takes. `snapshot`: its distribution's archive is a dated one. `later` may check its downloads."""
+    name = command.name
+    if not name:
+        return NOTHING
+    if name in _OS:
+        from repro_audit.facts import os_packages
+
+        return Taken(packages=os_packages.packages(command, snapshot=snapshot), ecosystem="os")
+    if name in _PYTHON or name.startswith(("pip3.", "python3.", "pip2.", "python2.")):
+        from repro_audit.facts import python_install
+
+        install = python_install.install(command)
+        if install is not None:
+            files = (*install.requirement_files, *install.environment_files)
+            return Taken(install.packages, (), files, install, install.ecosystem)
+    if name in _LANGUAGE:
+        from repro_audit.facts import language_packages
+
+        packages = language_packages.packages(command)
+        if packages:
+            return Taken(packages=packages, ecosystem=packages[0].ecosystem)
+    from repro_audit.facts import download
+
+    if name in download.TOOLS or name.startswith("python"):
+        return Taken(downloads=download.downloads(command, later=later))
+    return NOTHING

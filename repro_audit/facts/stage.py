@@ -9,6 +9,7 @@ from repro_audit.source import Source, Span
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
+    from repro_audit.facts.context import BuildContext
     from repro_audit.facts.input import ImageRef, Package
     from repro_audit.facts.instruction import Instruction
 
@@ -22,6 +23,7 @@ class Stage:
     `env`, `entrypoint`, `cmd` and `healthcheck` are those in force at the stage's end, inherited through `parent`;
     a user or workdir that the external base may set is None. `env` maps to None where the value is unknown.
     `packages` are those its own instructions install, by name or from files of the project; `manifests` are those files.
+    `context` is the folder it is built in, the likeliest where nothing names one.
     `final` marks the last stage of the file. `lineage` is this stage and those it starts from, nearest first.
     """
 
@@ -43,6 +45,7 @@ class Stage:
     platform: str | None = None
     packages: tuple[Package, ...] = ()
     manifests: tuple[str, ...] = ()
+    context: BuildContext | None = None
 
     @property
     def lineage(self) -> tuple[Stage, ...]:

@@ -1,0 +1,129 @@
+"""Checks of the `syntax` family: does the file do what it says?"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from repro_audit.finding import Edit, Fix, Problem
+from repro_audit.source import Span
+from repro_audit.syntax import shell
+from repro_audit.syntax.tree import Document, Mapping
+
+if TYPE_CHECKING:
+    from repro_audit.facts.file import FileFacts
+    from repro_audit.facts.input import ImageRef
+    from repro_audit.facts.instruction import Instruction
+    from repro_audit.facts.stage import Stage
+
+
+def unknown_stage_ref(image: ImageRef) -> Iterator[Problem]:
+    """`--from` of a name that is no stage above and no likely image either."""
+    if image.where not in ("copy-from", "mount-from") or image.local or image.unknown:
+        return
+    name = image.text
+    if name.isdigit():
+        yield Problem(image.source, image.span, values={"meant": ""})
+        return
+    if any(c in name for c in "/:@$."):
+        return
+    below = {n.lower() for n in image.stage_names}
+    if name.lower() in below:
+        yield Problem(image.source, image.span, values={"meant": f" (the stage `{name}` comes later)"})
+        return
+    close = difflib.get_close_matches(name.lower(), below, n=1, cutoff=0.75)
+    if close:
+        yield Problem(image.source, image.span, values={"meant": f"; did you mean `{close[0]}`?"})
+
+
+def relative_workdir(instruction: Instruction) -> Iterator[Problem]:
+    """The first WORKDIR of a stage, relative to what only the base image knows."""
+    if instruction.keyword != "WORKDIR" or instruction.workdir is None or instruction.workdir.startswith("/"):
+        return
+    path = instruction.words[0] if instruction.words else None
+    if path is None or path.startswith(("/", "$")) or re.match(r"[A-Za-z]:[\\/]|\\", path) or instruction.stage is None:
+        return
+    if instruction.workdir != "?":
+        return  # Said once, at the first.
+    word = instruction.node.value[0]
+    fix = None
+    if word.text == path and re.fullmatch(r"(?:\./)?[\w.-]+(?:/[\w.-]+)*/?", path) and not path.startswith(".."):
+        text = "/" + path.removeprefix("./") if path not in (".", "./") else "/"
+        fix = Fix(f"Write `WORKDIR {text}`", (Edit(word.whole, text),), safe=_starts_at_root(instruction.stage))
+    yield Problem(instruction.source, word.whole, values={"path": path.removeprefix("./")}, fix=fix)
+
+
+# Images that leave the workdir at `/`.
+_AT_ROOT = frozenset(
+    "scratch debian ubuntu alpine python node ruby rust fedora centos rockylinux almalinux busybox amazonlinux archlinux "
+    "buildpack-deps openjdk eclipse-temurin nvidia/cuda".split()
+)
+
+
+def _starts_at_root(stage: Stage) -> bool:
+    return stage.root.repository in _AT_ROOT and stage.root.registry in (None, "docker.io")
+
+
+_BUILTINS = frozenset(
+    ". : [ alias bg break cd command continue eval exec exit export false fg getopts hash if jobs kill let local pwd read "
+    "readonly return set shift source test times trap true type ulimit umask unalias unset wait while for case".split()
+)
+
+
+def json_args(instruction: Instruction) -> Iterator[Problem]:
+    """CMD or ENTRYPOINT in shell form; the fix is safe where the shell would only have started the program."""
+    if instruction.keyword not in ("CMD", "ENTRYPOINT") or instruction.json or not instruction.node.value:
+        return
+    if instruction.stage is not None and instruction.stage.shell != ("/bin/sh", "-c"):
+        return  # SHELL was set: the shell is meant.
+    commands = instruction.commands
+    if commands and commands[0].node.via[:1] == ("exec",) and len(commands) == 1:
+        return
+    keyword = instruction.source.slice(instruction.node.keyword_span)
+    yield Problem(instruction.source, instruction.span, values={"keyword": keyword.upper()}, fix=_as_json(instruction))
+
+
+def _as_json(instruction: Instruction) -> Fix | None:
+    """The same words as JSON, where the shell would have changed none of them."""
+    if len(instruction.commands) != 1 or instruction.node.heredocs:
+        return None
+    command = instruction.commands[0]
+    node = command.node
+    if node.assignments or node.redirects or node.via or node.context or node.after not in (None, ";"):
+        return None
+    words = [word.literal for word in node.words]
+    if not words or words[0] is None or words[0] in _BUILTINS:
+        return None
+    written = instruction.node.text.text.strip()
+    if any(w is None for w in words) or any(c in written for c in "$`*?[]{}~#&|;<>()\n"):
+        return None
+    place = instruction.node.text.whole
+    if not all(isinstance(part, shell.Literal) for word in node.words for part in word.parts):
+        return None
+    text = json.dumps(words, ensure_ascii=False)
+    return Fix("Write it as JSON", (Edit(place, text),))
+
+
+def version_obsolete(facts: FileFacts) -> Iterator[Problem]:
+    """A top-level `version`."""
+    document = getattr(facts.ast, "document", facts.ast)
+    root = document.root if isinstance(document, Document) else None
+    if not isinstance(root, Mapping):
+        return
+    entry = root.entry("version")
+    if entry is None or root.entry("services") is None:
+        return
+    text = facts.source.text
+    start = text.rfind("\n", 0, entry.key.span.start) + 1
+    end = text.find("\n", entry.value.span.end)
+    fix = None
+    if not text[start : entry.key.span.start].strip() and len(root.entries) > 1:
+        end = len(text) if end == -1 else end + 1
+        # The empty lines that set it apart go with it, where it stood at the top.
+        while start == 0 and text[end : end + 2].startswith(("\n", "\r\n")):
+            end = text.find("\n", end) + 1
+        fix = Fix("Remove it", (Edit(Span(start, end), ""),))
+    yield Problem(facts.source, entry.key.span, fix=fix)

@@ -1,0 +1,40 @@
+"""An `Installation`: one command that installs packages, with all that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from repro_audit.source import Source, Span
+
+if TYPE_CHECKING:
+    from repro_audit.facts.command import Command
+    from repro_audit.facts.input import Package
+    from repro_audit.facts.stage import Stage
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Installation:
+    """`ecosystem` is that of its packages (see `Package`); `packages` are those named on the command line."""
+
+    source: Source
+    span: Span
+    ecosystem: str
+    packages: tuple[Package, ...]
+    command: Command
+    stage: Stage | None = None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class IndexOption:
+    """`--extra-index-url URL`, `--find-links URL` or the like, on a command line or in a requirements file.
+
+    `option` is its long form, `tool` the program that reads it (`pip`, `uv`, or `requirements` for a file).
+    """
+
+    source: Source
+    span: Span
+    option: str
+    value: str
+    tool: str
+    command: Command | None = None
