@@ -16,7 +16,7 @@ from repro_audit.rulebook import KINDS, nearest
 
 _MODULES = (
     "finding source syntax.error syntax.dockerfile syntax.shell syntax.tree discover facts.pin facts.file facts.input "
-    "facts.command facts.instruction facts.stage facts.container facts.project suppression engine"
+    "facts.command facts.instruction facts.stage facts.container facts.installation facts.context facts.health facts.project suppression engine"
 ).split()
 _CLASSES = {
     "instruction": ("facts.instruction", "Instruction"),
@@ -27,6 +27,10 @@ _CLASSES = {
     "download": ("facts.input", "Download"),
     "action": ("facts.input", "ActionRef"),
     "container": ("facts.container", "Container"),
+    "install": ("facts.installation", "Installation"),
+    "index-option": ("facts.installation", "IndexOption"),
+    "context-file": ("facts.context", "ContextFile"),
+    "healthcheck": ("facts.health", "Health"),
     "project": ("facts.project", "Project"),
     "syntax-error": ("syntax.error", "Error"),
     "suppression": ("suppression", "Suppression"),

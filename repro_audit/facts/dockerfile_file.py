@@ -21,6 +21,7 @@ from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.stage import Stage
 from repro_audit.source import Source, Span
 from repro_audit.syntax import dockerfile
+from repro_audit.syntax.dockerfile_check import check_instructions
 
 if TYPE_CHECKING:
     from repro_audit.discover import File
@@ -71,7 +72,7 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
         file,
         node,
         tuple(facts),
-        (*node.errors, *dockerfile.check_instructions(node)),
+        (*node.errors, *check_instructions(node)),
         tuple((c.line, c.text) for c in node.comments),
         project,
     )
