@@ -13,10 +13,14 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "ht
 
 @dataclass(slots=True, frozen=True)
 class Look:
-    """How the text report looks: `color` with ANSI colours, `width` the columns that a line may take."""
+    """How the text report looks: `color` with ANSI colours, `width` the columns that a line may take.
+
+    Without `summary` there are only findings and notes; a clean run then gives no text at all.
+    """
 
     color: bool = False
     width: int = 120
+    summary: bool = True
 
 
 def render(result: Result, name: str, look: Look | None = None) -> str:

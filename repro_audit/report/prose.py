@@ -18,8 +18,12 @@ def first_sentence(markdown: str, limit: int = 200) -> str:
     if not paragraph or paragraph.startswith(("```", "|", "#")):
         return ""
     paragraph = paragraph.removeprefix("- ")
-    end = _SENTENCE_END.search(paragraph)
+    # A full stop within code ends no sentence.
+    prose = "".join(f"`{'x' * len(part)}`" if is_code else part for is_code, part in parts(paragraph))
+    end = _SENTENCE_END.search(prose)
     sentence = paragraph[: end.end()] if end else paragraph
+    if sentence.endswith(":"):  # the example it leads to is not shown
+        sentence = sentence[:-1] + "."
     return sentence if len(sentence) <= limit else sentence[: limit - 3].rstrip() + "..."
 
 

@@ -104,9 +104,18 @@ def level(result: Result) -> str | None:
     return f"{head}two builds gave the same digest."
 
 
+def explanation(result: Result) -> str | None:
+    """Where to read why the worst finding matters; None when there is none."""
+    if not result.findings:
+        return None
+    worst = max(result.findings, key=lambda finding: finding.severity)
+    return f"Why a rule matters: `repro-audit explain {worst.rule}`."
+
+
 def lines(result: Result) -> list[str]:
     """All that there is to say at the end of a report, a sentence or two each."""
-    return [line for line in (found(result), fixable(result), hidden(result), level(result)) if line]
+    said = (found(result), fixable(result), hidden(result), level(result), explanation(result))
+    return [line for line in said if line]
 
 
 def number(count: int, noun: str) -> str:

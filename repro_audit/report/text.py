@@ -38,8 +38,11 @@ def render(result: Result, look: Look) -> str:
         out.append(f"{paint(_BOLD, 'note:')} {where}{_message(note.message)}")
     if result.notes:
         out.append("")
-    out += [_summary_line(line, paint) for line in _summary(result)]
-    return "\n".join(out) + "\n"
+    if look.summary:
+        out += [_summary_line(line, paint) for line in summary.lines(result)]
+    elif out:
+        out.pop()  # the blank line before the summary
+    return "\n".join(out) + "\n" if out else ""
 
 
 def _finding(result: Result, finding: Finding, look: Look, helped: set[str]) -> list[str]:
@@ -79,14 +82,6 @@ def _finding(result: Result, finding: Finding, look: Look, helped: set[str]) -> 
     # Once a report is enough: the same advice under each of a hundred findings hides the findings.
     helped.add(finding.rule)
     return out
-
-
-def _summary(result: Result) -> list[str]:
-    lines = summary.lines(result)
-    if result.findings:
-        worst = max(result.findings, key=lambda finding: finding.severity)
-        lines.append(f"Why a rule matters: `repro-audit explain {worst.rule}`.")
-    return lines
 
 
 def _summary_line(line: str, paint: _Paint) -> str:

@@ -92,6 +92,8 @@ def test_the_first_sentence_ends_where_it_ends():
         first_sentence("Use `python:3.12.7`, not\n`python`. Then build.\n\nMore.")
         == "Use `python:3.12.7`, not `python`."
     )
+    assert first_sentence("Run `a ... B. C`. Then go.") == "Run `a ... B. C`."
+    assert first_sentence("Write this:\n\n    code") == "Write this."
     assert first_sentence("One line") == "One line"
     assert first_sentence("```\ncode\n```") == ""
     assert first_sentence("") == ""

@@ -55,6 +55,12 @@ def test_colour_is_only_there_when_asked_for(sample):
     assert f"{ESC}[1;31m^^^^^^{ESC}[0m" in colored
 
 
+def test_the_summary_can_be_left_out(sample):
+    shown = render(replace(sample, notes=()), "text", Look(summary=False))
+    assert shown.endswith("         fix (unsafe): Publish on 127.0.0.1 only\n")
+    assert render(Result((), files=1), "text", Look(summary=False)) == ""
+
+
 def test_help_stands_once_for_each_rule(sample, finding):
     text = "FROM python\nFROM node\n"
     twice = (finding(text, "python"), finding(text, "node"))
