@@ -1,0 +1,155 @@
+"""Variables in compose files: `$X`, `${X:-default}`, `${X:?message}`, `$$`, read as compose-go reads them.
+
+Called by `syntax.compose` for every value; works on excerpts, so that a command's words keep their places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from repro_audit.source import Excerpt, join
+from repro_audit.syntax.error import Error
+
+_DOLLAR = re.compile(r"\$(?:(?P<escaped>\$)|(?P<named>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OPERATOR = re.compile(r":?[-+?]")
+_BRACE = re.compile(r"\$\{|\}|\$\$")
+# Defaults within defaults; nobody writes more than two.
+_MAX_NESTING = 20
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Expansion:
+    """`text` with every known variable filled in; the others stand as written and are named in `unknown`."""
+
+    text: Excerpt
+    unknown: tuple[str, ...] = ()
+    errors: tuple[Error, ...] = ()
+
+    @property
+    def known(self) -> str | None:
+        """The text, or None where it depends on a variable with no known value."""
+        return None if self.unknown else self.text.text
+
+
+def expand(content: Excerpt, variables: Mapping[str, str]) -> Expansion:
+    """`content` with its variables looked up.
+
+    A variable that is missing from `variables` is unknown rather than empty: whoever runs the file may set it. Its
+    default counts as its value, since that is what the file itself says.
+    """
+    if "$" not in content.text:
+        return Expansion(content)
+    parts: list[tuple[str, int, int]] = []
+    unknown: list[str] = []
+    errors: list[Error] = []
+    _expand(content, 0, len(content.text), variables, parts, unknown, errors, 0)
+    return Expansion(join(content.source, parts), tuple(dict.fromkeys(unknown)), tuple(errors))
+
+
+def _expand(
+    content: Excerpt,
+    start: int,
+    end: int,
+    variables: Mapping[str, str],
+    parts: list[tuple[str, int, int]],
+    unknown: list[str],
+    errors: list[Error],
+    depth: int,
+) -> None:
+    text = content.text
+    at = start
+    while at < end:
+        match = _DOLLAR.search(text, at, end)
+        if match is None:
+            _copy(content, at, end, parts)
+            return
+        _copy(content, at, match.start(), parts)
+        at = match.end()
+        if match.group("escaped"):
+            _put(content, "$", match.start(), at, parts)
+        elif match.group("named"):
+            value = variables.get(match.group("named"))
+            if value is None:
+                unknown.append(match.group("named"))
+                value = match.group()
+            _put(content, value, match.start(), at, parts)
+        elif match.group("open"):
+            at = _braced(content, match.start(), at, end, variables, parts, unknown, errors, depth)
+        else:
+            _fail(content, match.start(), at, errors)
+            _copy(content, match.start(), at, parts)
+
+
+def _braced(
+    content: Excerpt,
+    start: int,
+    inside: int,
+    end: int,
+    variables: Mapping[str, str],
+    parts: list[tuple[str, int, int]],
+    unknown: list[str],
+    errors: list[Error],
+    depth: int,
+) -> int:
+    """Handles `${...}` beginning at `start`, and says where it ends."""
+    text = content.text
+    close = _closing(text, inside, end)
+    name = _NAME.match(text, inside, end)
+    operator = _OPERATOR.match(text, name.end(), end) if name else None
+    if close < 0 or name is None or (operator is None and name.end() != close) or depth >= _MAX_NESTING:
+        stop = close + 1 if close >= 0 else end
+        _fail(content, start, stop, errors)
+        _copy(content, start, stop, parts)
+        return stop
+    value = variables.get(name.group())
+    sign = operator.group() if operator else ""
+    empty = value is None or (value == "" and sign.startswith(":"))
+    if sign[-1:] == "+":
+        if value is None:
+            unknown.append(name.group())
+        elif not empty and operator:
+            _expand(content, operator.end(), close, variables, parts, unknown, errors, depth + 1)
+    elif sign[-1:] == "-" and empty and operator:
+        _expand(content, operator.end(), close, variables, parts, unknown, errors, depth + 1)
+    elif value is None or (empty and sign[-1:] == "?"):
+        unknown.append(name.group())
+        _copy(content, start, close + 1, parts)
+    else:
+        _put(content, value, start, close + 1, parts)
+    return close + 1
+
+
+def _closing(text: str, at: int, end: int) -> int:
+    """Where the `}` stands that belongs to the `${` before `at`; -1 where there is none."""
+    depth = 0
+    for match in _BRACE.finditer(text, at, end):
+        if match.group() == "${":
+            depth += 1
+        elif match.group() == "}":
+            if depth == 0:
+                return match.start()
+            depth -= 1
+    return -1
+
+
+def _fail(content: Excerpt, start: int, end: int, errors: list[Error]) -> None:
+    shown = content.text[start : min(end, start + 60)]
+    message = f"invalid interpolation format: `{shown}`; write `$$` for a dollar sign of your own"
+    errors.append(Error(content.span(start, end), message))
+
+
+def _copy(content: Excerpt, start: int, end: int, parts: list[tuple[str, int, int]]) -> None:
+    if end > start:
+        piece = content.sub(start, end)
+        count = len(piece.pieces)
+        for index, (at, place, length) in enumerate(piece.pieces):
+            stop = piece.pieces[index + 1][0] if index + 1 < count else len(piece.text)
+            parts.append((piece.text[at:stop], place, length))
+
+
+def _put(content: Excerpt, value: str, start: int, end: int, parts: list[tuple[str, int, int]]) -> None:
+    span = content.span(start, end)
+    parts.append((value, span.start, span.end - span.start))
