@@ -24,6 +24,9 @@ _DOLLAR = re.compile(r"\$(?=[\s)|;&])")
 _CLOSED = re.compile(r"(?:(?<=\bfi)|(?<=\bdone)|(?<=\besac)|(?<=\}))[ \t](?=[ \t]*(?:else|elif|fi|done|esac)\b)")
 _CONTEXT_LIMIT = 100
 _SUBSTITUTION_LIMIT = 40  # a word is read once for every substitution around it
+# An error within a pipeline of many thousands of stages makes the grammar take gigabytes before it can be stopped.
+_PIPE_LIMIT = 1000
+_STATEMENT = re.compile(r";|&&|\|\||(?<![|\s])[ \t\r]*\n")
 _SMALL = 2048
 _SLICE = 1 << 16
 
@@ -108,6 +111,8 @@ def tree(text: str) -> Tree | None:
     Its recovery from errors takes quadratic time and memory, so that a long text gets a budget of steps.
     """
     global _parser
+    if text.count("|") > _PIPE_LIMIT and any(part.count("|") > _PIPE_LIMIT for part in _STATEMENT.split(text)):
+        return None
     if _parser is None:
         import tree_sitter
         import tree_sitter_bash
