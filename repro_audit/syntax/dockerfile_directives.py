@@ -8,23 +8,24 @@ begins with `#!` and allows no spaces there.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from repro_audit.source import Span
-from repro_audit.syntax.expand import SPACE
+from repro_audit.syntax.go_text import SPACE
 
 _DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*([^\n]+?)[\t\n\f\r ]*\Z")
 _KNOWN = ("syntax", "escape", "check")
 
 
-@dataclass(slots=True)
 class Top:
     """What the top of a file says. `lines` are the indexes of lines that the parser takes for directives."""
 
-    escape: str = "\\"
-    found: list[tuple[str, str, Span, Span]] = field(default_factory=list)
-    errors: list[tuple[Span, str]] = field(default_factory=list)
-    lines: set[int] = field(default_factory=set)
+    __slots__ = ("errors", "escape", "found", "lines")
+
+    def __init__(self) -> None:
+        self.escape = "\\"
+        self.found: list[tuple[str, str, Span, Span]] = []
+        self.errors: list[tuple[Span, str]] = []
+        self.lines: set[int] = set()
 
 
 def read(text: str, lines: list[str]) -> Top:
@@ -32,15 +33,16 @@ def read(text: str, lines: list[str]) -> Top:
     top = Top()
     if not lines:
         return top
-    first = lines[0].lstrip(SPACE)
-    if first[:1] == "#":
+    if lines[0].lstrip(SPACE)[:1] == "#":
         _read_escape(lines, top)
         _find(lines, "#", ("syntax", "check"), top)
         top.found.sort(key=lambda directive: directive[2])
-    elif first[:2] == "//":
+    shebang = lines[0].startswith("#!")
+    start = lines[1] if shebang and len(lines) > 1 else lines[0]
+    if start[:2] == "//" and not any(directive[0] == "syntax" for directive in top.found):
         _find(lines, "//", ("syntax",), top)
-    elif first[:1] == "{":
-        _find_json(text, top)
+    elif start.lstrip()[:1] == "{":
+        _find_json(text[len(lines[0]) :] if shebang else text, top)
     return top
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from repro_audit.syntax.expand import SPACE
+from repro_audit.syntax.go_text import SPACE
 
 #: What the parser splits at; unlike `SPACE` this knows ASCII only.
 BLANK = "\t\v\f\r "
