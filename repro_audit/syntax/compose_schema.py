@@ -33,7 +33,7 @@ def schema() -> Schema:
         import json
         from importlib.resources import files
 
-        text = files("repro_audit").joinpath("knowledge", "compose-spec.json").read_text("utf-8")
+        text = files("repro_audit").joinpath("knowledge/compose-spec.json").read_text("utf-8")
         _cache.append(json.loads(text))
     return _cache[0]
 
