@@ -1,5 +1,5 @@
 """Fixes: chooses among the edits that findings carry, applies them and checks the outcome. Called by the CLI, which
-writes the files with `save`.
+shows the change with `diff` or writes the file with `save`.
 
 A fix is atomic: all of its edits or none. Nothing outside the spans of the chosen edits changes, line endings and
 encoding included, and a fix after which the file no longer parses as well as before is dropped.

@@ -94,3 +94,12 @@ def test_a_file_that_could_not_be_decoded_faithfully_is_left_alone():
     data = b"\xff\xfea\x00\x00\xd8"  # UTF-16 that ends within a pair
     with pytest.raises(SaveError, match="not all of its bytes are valid utf-16-le"):
         rewritten(Source.from_bytes("f", data), data)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give a file away")
+def test_the_owner_stays(tmp_path):
+    file = tmp_path / "Dockerfile"
+    file.write_bytes(b"old")
+    os.chown(file, 12345, 54321)
+    save(str(file), b"new", expected=b"old")
+    assert (file.stat().st_uid, file.stat().st_gid) == (12345, 54321)

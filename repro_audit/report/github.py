@@ -32,6 +32,8 @@ def render(result: Result) -> str:
 def _annotation(finding: Finding) -> str:
     start, end = bounds(finding.source, finding.span)
     command = _COMMAND[summary.severity_name(finding.severity)]
+    if not finding.path:  # about the project as a whole
+        return f"::{command} title={_property(finding.rule)}::{_data(finding.message)}"
     place = f"file={_property(finding.path)},line={start.line},endLine={end.line}"
     if start.line == end.line:  # GitHub takes columns within one line only
         place += f",col={start.column},endColumn={end.column}"

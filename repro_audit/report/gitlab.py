@@ -44,7 +44,7 @@ def _entry(finding: Finding, fingerprint: str) -> dict[str, object]:
         "severity": _SEVERITY[severity_name(finding.severity)],
         "fingerprint": fingerprint,
         "location": {
-            "path": path[2:] if path.startswith("./") else path,  # GitLab knows paths without the `./`
+            "path": path.removeprefix("./") or ".",  # GitLab knows paths without the `./`
             "lines": {"begin": start.line, "end": end.line},
         },
     }

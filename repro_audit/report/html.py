@@ -49,7 +49,7 @@ def render(result: Result) -> str:
         out.append(f"<p>Note: {where}{_inline(note.message)}</p>")
     hints = {rule: first_sentence(result.text(rule).fix) for rule in {finding.rule for finding in result.findings}}
     for path, group in groupby(result.findings, key=lambda finding: finding.path):
-        out.append(f"<h2>{_text(path)}</h2>")
+        out.append(f"<h2>{_text(path or '.')}</h2>")
         out += [_finding(finding, hints) for finding in group]
     out += _inputs(result.inputs)
     out.append(f"<footer>repro-audit {escape(__version__)}</footer>\n</body>\n</html>\n")

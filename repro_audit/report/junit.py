@@ -34,14 +34,16 @@ def render(result: Result) -> str:
 
 def _suite(result: Result, path: str, findings: list[Finding]) -> str:
     failures = sum(_fails(result, finding) for finding in findings)
-    head = f'<testsuite name="{_xml(path)}" tests="{len(findings)}" failures="{failures}" errors="0" skipped="0">'
+    head = (
+        f'<testsuite name="{_xml(path or ".")}" tests="{len(findings)}" failures="{failures}" errors="0" skipped="0">'
+    )
     return "\n".join([head, *(_case(result, finding) for finding in findings), "</testsuite>"])
 
 
 def _case(result: Result, finding: Finding) -> str:
     start = finding.source.position(finding.span.start)
     severity = summary.severity_name(finding.severity)
-    path, message = _xml(finding.path), _xml(finding.message)
+    path, message = _xml(finding.path or "."), _xml(finding.message)
     text = f"{path}:{start.line}:{start.column}: {severity}: {message}"
     name = f"{_xml(finding.rule)} {start.line}:{start.column}"
     head = f'<testcase classname="{path}" name="{name}" file="{path}" line="{start.line}">'

@@ -41,5 +41,5 @@ def render(result: Result) -> str:
 def _row(finding: Finding) -> str:
     line = finding.source.position(finding.span.start).line
     severity = summary.severity_name(finding.severity)
-    place = code(f"{visible(finding.path)}:{line}")
+    place = code(f"{visible(finding.path or '.')}:{line}")
     return f"| {severity} | {place} | {code(visible(finding.rule))} | {markdown_inline(visible(finding.message))} |"

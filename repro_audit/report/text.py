@@ -30,7 +30,7 @@ def render(result: Result, look: Look) -> str:
     for finding in result.findings:
         if finding.path != path:
             path = finding.path
-            out.append(paint(_BOLD, visible(path)))
+            out.append(paint(_BOLD, visible(path or ".")))
         out += _finding(result, finding, look, helped)
         out.append("")
     for note in result.notes:

@@ -115,3 +115,13 @@ def test_junit_spells_out_what_xml_cannot_hold(sample, finding):
     case = ET.fromstring(render(replace(sample, findings=(one,)), "junit"))[0][0]
     assert case.get("classname") == 'a"<&\\x00\\n'
     assert case[0].get("message") == "\\x0b\\ufffe\\xff\U0001f600<"
+
+
+def test_a_finding_about_the_whole_project_stands_on_its_folder(sample, finding):
+    one = replace(sample, findings=(finding("x", "x", path=""),))
+    assert render(one, "github").startswith("::error title=image-latest::")
+    assert json.loads(render(one, "gitlab"))[0]["location"]["path"] == "."
+    assert ET.fromstring(render(one, "junit"))[0].get("name") == "."
+    assert render(one, "text").startswith(".\n  1:1 error[image-latest]")
+    assert "`.:1`" in render(one, "markdown")
+    assert "<h2>.</h2>" in render(one, "html")
