@@ -22,7 +22,7 @@ class Block(NamedTuple):
 def unified_diff(old: str, new: str, path: str) -> str:
     """The change as a unified diff that `git apply` and `patch` take; empty when there is none.
 
-    It holds the file's own text: make it `visible` line by line before it goes to a terminal.
+    It holds the file's own text: pass it through `report.visible.terminal` before it goes to a terminal.
     """
     if old == new:
         return ""

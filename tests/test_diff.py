@@ -33,6 +33,11 @@ def test_a_diff_is_one_that_git_applies(tmp_path, name, old, new):
     assert file.read_bytes() == new.encode()
 
 
+def test_ranges_of_empty_sides_start_at_zero():
+    assert unified_diff("", "a\n", "f").split("\n")[2] == "@@ -0,0 +1 @@"
+    assert unified_diff("a\nb\n", "", "f").split("\n")[2] == "@@ -1,2 +0,0 @@"
+
+
 def test_no_change_gives_no_diff():
     assert unified_diff("a\n", "a\n", "f") == ""
 

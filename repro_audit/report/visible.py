@@ -17,6 +17,11 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else spelt(c) for c in text)
 
 
+def terminal(text: str) -> str:
+    """Text of many lines, such as a diff, for a terminal: line breaks and tabs stay, all else is made visible."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
+
+
 def spelt(character: str) -> str:
     """One character as its escape."""
     code = ord(character)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from repro_audit.facts.pin import Level
 from repro_audit.finding import Severity
 from repro_audit.report import Look, render
+from repro_audit.report.visible import terminal
 from repro_audit.result import InputRecord, Result
 from repro_audit.source import Position, Source, Span
 
@@ -167,3 +168,7 @@ def test_each_level_says_what_holds_it_and_what_would_raise_it():
     assert "repro-audit verify" in _level(2, Level.HASHED)
     assert "same digest twice makes it 4" in _level(3, Level.HASHED)
     assert _level(4, Level.HASHED) == "Reproducibility level 4 of 4: two builds gave the same digest."
+
+
+def test_a_diff_for_a_terminal_keeps_its_lines_and_tabs_only():
+    assert terminal("+a\tb\x1b[2J\r\n-\u202ec\n") == "+a\tb\\x1b[2J\\r\n-\\u202ec\n"
