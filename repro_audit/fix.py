@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from repro_audit.diff import unified_diff as unified_diff  # what the CLI shows of a fix
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 

@@ -98,7 +98,8 @@ def level(result: Result) -> str | None:
             f"Hold {_them(moving)} by digest, hash, lock file or snapshot to reach 2."
         )
     if at == 2:
-        return f"{head}every input is held. Run `repro-audit verify` to show that two builds give the same files (3)."
+        held = "every input is held" if inputs else "nothing was found that is taken from outside"
+        return f"{head}{held}. Run `repro-audit verify` to show that two builds give the same files (3)."
     if at == 3:
         return f"{head}two builds gave the same files; the same digest twice makes it 4."
     return f"{head}two builds gave the same digest."

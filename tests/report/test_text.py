@@ -165,7 +165,8 @@ def test_each_level_says_what_holds_it_and_what_would_raise_it():
     assert "2 inputs can still change (in1 in Dockerfile:1, in3 in Dockerfile:3)" in _level(
         1, Level.RANGED, Level.HASHED, Level.PERISHABLE
     )
-    assert "repro-audit verify" in _level(2, Level.HASHED)
+    assert "every input is held. Run `repro-audit verify`" in _level(2, Level.HASHED, Level.LOCAL)
+    assert "nothing was found that is taken from outside. Run `repro-audit verify`" in _level(2, Level.LOCAL)
     assert "same digest twice makes it 4" in _level(3, Level.HASHED)
     assert _level(4, Level.HASHED) == "Reproducibility level 4 of 4: two builds gave the same digest."
 
