@@ -47,7 +47,10 @@ class Request:
 
 @dataclass(slots=True, frozen=True)
 class Audit:
-    """An audit that was done. `missing` says which of the paths asked for could not be audited, and why."""
+    """An audit that was done.
+
+    `missing` says which of the paths asked for could not be audited, and why; `traces` are what broke, for debugging.
+    """
 
     config: Config
     book: RuleBook
@@ -55,6 +58,7 @@ class Audit:
     trees: tuple[Tree, ...]
     result: Result
     missing: tuple[str, ...]
+    traces: tuple[str, ...] = ()
 
 
 def load_config(request: Request) -> Config:
@@ -140,7 +144,7 @@ def audit(request: Request) -> Audit:
     jobs = request.jobs or config.jobs or parallel.default_jobs(count)
     findings: list[Finding] = []
     inputs: list[InputRecord] = []
-    notes: list[Note] = []
+    traces: list[str] = []
     suppressed = 0
     with _progress(count, enabled=request.progress) as advance:
         for tree in trees:
@@ -152,12 +156,12 @@ def audit(request: Request) -> Audit:
                 findings += audited.findings
                 inputs += audited.inputs
                 suppressed += audited.suppressed
-                notes += [Note(detail) for detail in audited.failures if detail]
+                traces += [detail for detail in audited.failures if detail]
     for path, reason in broken:
         findings += engine.broken_rule(os.path.relpath(path), reason).findings
     findings.sort(key=lambda f: (f.path, f.span, f.rule, f.message))
     problems = [problem for tree in trees for problem in tree.problems]
-    notes += [Note(p.message, p.shown) for p in problems if not _stops(p) and p.reason != "unreadable" and p.named]
+    notes = [Note(p.message, p.shown) for p in problems if not _stops(p) and p.reason != "unreadable" and p.named]
     result = Result(
         findings=tuple(findings),
         inputs=tuple(inputs),
@@ -172,7 +176,7 @@ def audit(request: Request) -> Audit:
         text=_texts(book),
     )
     missing = tuple(f"{problem.shown}: {problem.message}" for problem in problems if _stops(problem))
-    return Audit(config, book, engine, tuple(trees), result, missing)
+    return Audit(config, book, engine, tuple(trees), result, missing, tuple(dict.fromkeys(traces)))
 
 
 def find(request: Request, config: Config) -> list[Tree]:

@@ -34,7 +34,7 @@ def check(options: CheckOptions) -> int:
     )
     done = audit(request)
     if options.fix:
-        from repro_audit.cli.fix import apply_fixes
+        from repro_audit.cli.mend import apply_fixes
 
         mended = apply_fixes(done, unsafe=False, write=True)
         if mended.changed and "-" not in options.paths:
@@ -50,8 +50,8 @@ def check(options: CheckOptions) -> int:
         if options.quiet and shown_as == "text":
             text = _without_summary(text, result)
         emit(text, options.output)
-    for missing in done.missing:
-        note(missing)
+    for text in (*done.traces, *done.missing):
+        note(text)
     if done.missing:
         return 2
     return 1 if result.failed else 0
