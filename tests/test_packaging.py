@@ -275,27 +275,15 @@ def test_every_command_in_the_readme_names_options_that_exist() -> None:
     used = {
         option
         for path in documents
-        for line in path.read_text().splitlines()
-        if "repro-audit " in line and "github.com" not in line
-        for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", line)
+        for command in re.findall(r"(?:^|`)repro-audit ([^`\n#]*)", path.read_text(), re.MULTILINE)
+        for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", command)
     }
+    assert {"--diff", "--stdin-filename", "--write-baseline"} <= used
     known: set[str] = set()
     env = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    for command in (
-        [],
-        ["check"],
-        ["inputs"],
-        ["fix"],
-        ["rules"],
-        ["explain"],
-        ["ast"],
-        ["init"],
-        ["pin"],
-        ["build"],
-        ["verify"],
-    ):
+    for command in ("check", "inputs", "fix", "rules", "explain", "ast"):
         done = subprocess.run(
-            [*REPRO_AUDIT, *command, "--help"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+            [*REPRO_AUDIT, command, "--help"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
         )
         known |= set(re.findall(r"--[a-z][a-z-]+", done.stdout))
     assert used <= known
