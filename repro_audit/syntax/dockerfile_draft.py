@@ -73,7 +73,8 @@ class Draft:
         "value",
     )
 
-    def __init__(self, line: Excerpt, low: int, high: int, escape: str, depth: int) -> None:
+    def __init__(self, line: Excerpt, low: int, high: int, escape: str, depth: int, whole: bool) -> None:
+        """Read `line.text[low:high]`; with `whole` its arguments are not split."""
         text = line.text
         head = _HEAD.match(text, low, high)
         assert head is not None  # it matches the empty string too
@@ -88,7 +89,7 @@ class Draft:
         self.reason = ""
         self.flags: tuple[Flag, ...] = ()
         at = head.end()
-        if text[at : at + 1] in _MAY_BEGIN_FLAGS and at < high:
+        if at < high and text[at] in _MAY_BEGIN_FLAGS and not whole:
             words, at = split_flags(text, at, high, escape)
             self.flags = tuple(_flag(line, word) for word in words)
         while at < high and text[at] in SPACE:
@@ -100,7 +101,7 @@ class Draft:
             self.value: tuple[Excerpt, ...] = (_cut(line, at, at),)
         elif at >= high:
             self.value = ()
-        elif form == "string":
+        elif form == "string" or whole:
             self.value = (self.args,)
         elif form == "list":
             self.value = tuple(_cut(line, start, end) for _, start, end in split_blank(text, at, high))
@@ -111,7 +112,7 @@ class Draft:
         elif form == "onbuild":
             self.value = ()
             if depth < _DEEPEST_ONBUILD:
-                self.inner = Draft(line, at, high, escape, depth + 1)
+                self.inner = Draft(line, at, high, escape, depth + 1, whole)
                 self.reason = self.inner.reason
         elif form == "health":
             self.value = self._health(at, high)
@@ -188,11 +189,16 @@ class Draft:
     ) -> Instruction:
         """The instruction, now that its end is known."""
         line, inner = self.line, self.inner
-        start = line.offset(self.low) if line.text else line.pieces[0][1]
+        _, place, length = line.pieces[0]
+        if self.keyword_end <= length:
+            start, keyword_end = place + self.low, place + self.keyword_end
+        else:
+            start = line.offset(self.low)
+            keyword_end = max(start, line.offset(self.keyword_end, end=True))
         return Instruction(
             self.keyword,
             self.raw_keyword,
-            Span(start, max(start, line.offset(self.keyword_end, end=True))),
+            Span(start, keyword_end),
             Span(start, max(start, end)),
             start_line,
             end_line,

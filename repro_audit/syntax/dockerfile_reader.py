@@ -18,7 +18,7 @@ from repro_audit.syntax.go_text import SPACE
 HEREDOC_MARKER = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)\Z")
 _PLAIN_DELIMITER = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
-_LONGEST_LINE = 65535  # bytes; bufio.MaxScanTokenSize - 1
+LONGEST_LINE = 65535  # bytes; bufio.MaxScanTokenSize - 1
 _HIGHEST_FD = 2**64 - 1
 _FD_DIGITS = 20
 
@@ -85,7 +85,7 @@ class Reader:
                 self._instruction(raw, body)
         if not self.instructions:
             self.errors.append(Error(Span(0, 0), "file with no instructions"))
-        if count and len(max(lines, key=len)) > _LONGEST_LINE // 4:
+        if count and len(max(lines, key=len)) > LONGEST_LINE // 4:
             self._check_lengths()
         self.errors.sort(key=lambda error: error.span.start)
         return Dockerfile(
@@ -107,8 +107,8 @@ class Reader:
     def _check_lengths(self) -> None:
         offset = 0
         for line in self.lines:
-            if len(line) > _LONGEST_LINE // 4 and len(line.encode("utf-8", "surrogatepass")) > _LONGEST_LINE:
-                message = f"dockerfile line greater than max allowed size of {_LONGEST_LINE}"
+            if len(line) > LONGEST_LINE // 4 and len(line.encode("utf-8", "surrogatepass")) > LONGEST_LINE:
+                message = f"dockerfile line greater than max allowed size of {LONGEST_LINE}"
                 self.errors.append(Error(Span(offset, offset + len(line)), message))
                 return
             offset += len(line) + 1
@@ -154,11 +154,13 @@ class Reader:
             if not line.pieces:
                 line = Excerpt(self.source, "", ((0, start, 0),))
         text = line.text
+        # BuildKit refuses a file with such a line; splitting megabytes of it into words would serve nobody.
+        whole = len(text) > LONGEST_LINE and any(len(raw) > LONGEST_LINE for raw in lines[first_line - 1 : self.at])
         low = len(text) - len(text.lstrip(SPACE))
-        draft = Draft(line, low, max(len(text.rstrip(SPACE)), low), escape, 0)
+        draft = Draft(line, low, max(len(text.rstrip(SPACE)), low), escape, 0, whole)
         heredocs: tuple[Heredoc, ...] = ()
         reason = draft.reason
-        if "<<" in text and draft.may_hold_heredoc:
+        if "<<" in text and not whole and draft.may_hold_heredoc:
             heredocs, end, heredoc_reason = self._heredocs(line, end)
             reason = reason or heredoc_reason
         instruction = draft.finish(

@@ -14,6 +14,9 @@ from repro_audit.syntax.go_text import SPACE, SURROGATE, quoted
 _DEEPEST = 100
 # Steps that matching one pattern may take: several `*` on a long value would cost a power of its length.
 _MOST_STEPS = 2_000_000
+# Characters that variables may bring into one text; the kernel takes no longer environment variable. Without an end,
+# a few lines of ENV that each name the one before many times would fill the memory.
+_MOST_INSERTED = 131_072
 
 _NON_SPACE = re.compile(f"[^{SPACE}]+")
 _NAME = re.compile(r"\d+|[@*#?\-$!]|\w+")
@@ -43,6 +46,7 @@ class Lexer:
         "at",
         "depth",
         "escape",
+        "inserted",
         "keep_unset",
         "quotes",
         "raw_escapes",
@@ -86,6 +90,7 @@ class Lexer:
         self.taint: list[str] = []
         self.unset: dict[str, None] = {}
         self.depth = 0
+        self.inserted = 0
 
     def run(self) -> str:
         """The processed text; fills `words`."""
@@ -253,7 +258,12 @@ class Lexer:
 
     def _get(self, name: str) -> tuple[str | None, bool]:
         if name in self.variables:
-            return self.variables[name], True
+            value = self.variables[name]
+            if value:
+                self.inserted += len(value)
+                if self.inserted > _MOST_INSERTED:
+                    raise ExpandError(f"the value is longer than {_MOST_INSERTED} characters")
+            return value, True
         self.unset[name] = None
         return "", False
 
