@@ -6,7 +6,7 @@ The same options come as words of a command, as a devcontainer's `runArgs` and a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from repro_audit.facts import gpu_request, image_reference, shell_commands
@@ -42,6 +42,9 @@ _LONG = {
     "net": "network",
 }
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_EXPRESSION = re.compile(r"\$\{\{[^{}]*\}\}")
+_ALONE = re.compile(r"\$(?:\{\{[^{}]*\}\}|\{[^{}]*\}|\w+|\([^()]*\)|@|\*)\Z")
+_IMAGE_NAME = re.compile(r"ima?ge?|tag|container|repo", re.IGNORECASE)
 
 
 class Token(NamedTuple):
@@ -62,17 +65,19 @@ class Option(NamedTuple):
     unknown: tuple[str, ...] = ()
 
 
-def container_of(command: Command) -> Container | None:
-    """The container that a `docker run`, `docker create`, `podman run`, ... starts; None for any other command."""
-    if command.name not in _TOOLS:
-        return None
-    tokens = [Token(command.name, command.words[0].span, command.words[0].raw)] + [
-        Token(arg, word.span, word.raw, _unknown(word, command)) for arg, word in zip(command.args, command.words[1:])
-    ]
-    at = _subcommand(tokens)
+def container_of(command: Command, built: frozenset[str] = frozenset()) -> Container | None:
+    """The container that a `docker run`, `docker create`, `podman run`, ... starts; None for any other command.
+
+    An image among `built` (see there) is local.
+    """
+    tokens = _tokens(command)
+    at = _subcommand(tokens, ("run", "create"))
     if at is None:
         return None
     found, image_at = options(tokens, at)
+    while image_at + 1 < len(tokens) and _is_options(tokens[image_at], tokens[image_at + 1]):
+        more, image_at = options(tokens, image_at + 1)
+        found += more
     if image_at >= len(tokens):
         return None
     image = tokens[image_at]
@@ -84,6 +89,7 @@ def container_of(command: Command) -> Container | None:
         image.text,
         "docker-run",
         unknown=image.unknown,
+        local=_with_tag(image.text) in built,
         platform=settings.text("platform"),
     )
     gpus = settings.gpus()
@@ -100,8 +106,59 @@ def container_of(command: Command) -> Container | None:
     )
 
 
+def built(commands: Iterable[Command]) -> frozenset[str]:
+    """The images that `docker build -t` and `docker tag` name, so that running them takes nothing from outside."""
+    found = set()
+    for command in commands:
+        tokens = _tokens(command)
+        at = _subcommand(tokens, ("build", "buildx", "bake"))
+        if at is not None:
+            for option in _build_options(tokens[at:]):
+                found.add(_with_tag(option))
+        at = _subcommand(tokens, ("tag",))
+        if at is not None and at + 1 < len(tokens):
+            found.add(_with_tag(tokens[at + 1].text))
+    return frozenset(found)
+
+
+def _build_options(tokens: Sequence[Token]) -> Iterator[str]:
+    for index, token in enumerate(tokens):
+        name, equals, value = token.text.partition("=")
+        if name in ("-t", "--tag"):
+            if equals:
+                yield value
+            elif index + 1 < len(tokens):
+                yield tokens[index + 1].text
+
+
+def _with_tag(image: str) -> str:
+    parts = image_reference.parse(image)
+    return image if parts.digest else f"{parts.registry or ''}/{parts.repository}:{parts.tag or 'latest'}"
+
+
+def _tokens(command: Command) -> list[Token]:
+    if command.name not in _TOOLS or not command.words:
+        return []
+    tokens = [Token(command.name, command.words[0].span, command.words[0].raw)]
+    for arg, word in zip(command.args, command.words[1:]):
+        raw = word.raw
+        expressions: list[str] = []
+        if "GITHUB_EXPRESSION" in raw:
+            raw = command.source.slice(word.span)
+            expressions = _EXPRESSION.findall(raw)
+        for expression in expressions:
+            # What a workflow fills in stood in for by a variable: show it again as it was written.
+            arg = arg.replace("${GITHUB_EXPRESSION}", expression, 1)
+        unknown = () if word.literal is not None else _unknown(word, command)
+        if expressions:
+            names = [e[3:-2].strip() for e in expressions]
+            unknown = tuple(dict.fromkeys((*(u for u in unknown if u != "GITHUB_EXPRESSION"), *names)))
+        tokens.append(Token(arg, word.span, raw, unknown))
+    return tokens
+
+
 def _unknown(word: shell.Word, command: Command) -> tuple[str, ...]:
-    if word.literal is not None or word.resolve(command.variables) is not None:
+    if word.resolve(command.variables) is not None:
         return ()
     names = [
         part.name if isinstance(part, shell.Variable) else part.text
@@ -112,14 +169,20 @@ def _unknown(word: shell.Word, command: Command) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _subcommand(tokens: list[Token]) -> int | None:
-    """The index after `run` or `create`, or None where the command does something else."""
+def _is_options(token: Token, following: Token) -> bool:
+    """Whether an unquoted variable holds options rather than the image: more follow, and it is not called an image."""
+    alone = token.unknown and token.raw[:1] == "$" and _ALONE.match(token.raw)
+    return bool(alone) and following.text[:1] == "-" and not _IMAGE_NAME.search(token.raw)
+
+
+def _subcommand(tokens: list[Token], names: tuple[str, ...]) -> int | None:
+    """The index after the subcommand, or None where the command does something else."""
     at = 1
     while at < len(tokens) and tokens[at].text.startswith("-"):
         at += 2 if tokens[at].text in _TOOL_VALUES else 1
-    if at < len(tokens) and tokens[at].text == "container":
+    if at < len(tokens) and tokens[at].text in ("container", "image"):
         at += 1
-    if at < len(tokens) and tokens[at].text in ("run", "create"):
+    if at < len(tokens) and tokens[at].text in names:
         return at + 1
     return None
 
