@@ -270,6 +270,8 @@ def main() -> int:
     options = parser.parse_args()
     ours = [sys.executable, "-m", "repro_audit"]
     os.environ["PYTHONPATH"] = str(ROOT)
+    # An installed package is compiled; so is the checkout after the first run, unless the environment forbids it.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
     bad, count = imported(ours)
     print(f"a run over one Dockerfile imports {count} modules" + (f", among them {', '.join(bad)}" if bad else ""))
