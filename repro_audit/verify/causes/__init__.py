@@ -1,0 +1,57 @@
+"""Why a file differs: each module knows some causes; `reason` asks them in order and takes the first that knows."""
+
+from __future__ import annotations
+
+from repro_audit.verify.causes import compiled, installed, packed, python, stored, system, written
+from repro_audit.verify.causes.catalogue import CATALOGUE
+from repro_audit.verify.causes.evidence import Detector, Evidence, Verdict
+from repro_audit.verify.comparison import Reason
+
+# the special before the general: a .pyc in a cache is told as bytecode, a key in a log as a log
+DETECTORS: tuple[Detector, ...] = (
+    stored.times_only,
+    *installed.DETECTORS,
+    *python.DETECTORS,
+    *system.DETECTORS,
+    stored.random_name,
+    *compiled.DETECTORS,
+    *packed.DETECTORS,
+    *written.DETECTORS,
+)
+
+
+def reason(evidence: Evidence) -> Reason:
+    """The reason for one difference; `unknown` where no cause fits."""
+    for detector in DETECTORS:
+        verdict = detector(evidence)
+        if verdict is not None:
+            return told(verdict)
+    return told(Verdict("unknown", _plain(evidence)))
+
+
+def told(verdict: Verdict, diff: str = "") -> Reason:
+    """A verdict with the catalogue's words."""
+    cause = CATALOGUE[verdict.cause]
+    return Reason(verdict.cause, verdict.why or cause.why, cause.remedy, cause.rule, verdict.inside, diff)
+
+
+def _plain(evidence: Evidence) -> str | None:
+    kinds = evidence.kinds
+    if kinds & {"only-left", "only-right"}:
+        side = "first" if "only-left" in kinds else "second"
+        return f"only the {side} build made it, and the cause is not known"
+    parts = [f"{kind}: {before} -> {after}" for kind, before, after in _fields(evidence) if kind in kinds]
+    return ", ".join(parts) or None
+
+
+def _fields(evidence: Evidence) -> list[tuple[str, str, str]]:
+    a, b = evidence.left_entry, evidence.right_entry
+    if a is None or b is None:
+        return []
+    return [
+        ("kind", a.kind, b.kind),
+        ("target", str(a.target), str(b.target)),
+        ("mode", f"{a.mode:04o}", f"{b.mode:04o}"),
+        ("owner", f"{a.uid}:{a.gid}", f"{b.uid}:{b.gid}"),
+        ("device", str(a.device), str(b.device)),
+    ]

@@ -1,0 +1,131 @@
+"""Every cause by its id: what it is, what removes it, and the audit rule that foresees it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cause(NamedTuple):
+    """`why` says what happened, `remedy` what would remove the difference, `rule` which rule warns of it."""
+
+    why: str
+    remedy: str
+    rule: str | None = None
+
+
+_EPOCH = "set SOURCE_DATE_EPOCH and export with rewrite-timestamp=true (BuildKit) or --timestamp (buildah, podman)"
+_CLEAN = "remove it in the same RUN that made it"
+
+CATALOGUE: dict[str, Cause] = {
+    "timestamps": Cause("only its times differ", _EPOCH, "source-date-epoch"),
+    "file-order": Cause(
+        "it stands elsewhere in the layer's archive", "use a builder that sorts a layer's files (BuildKit does)"
+    ),
+    "tar-header": Cause(
+        "only the tar header differs (owner's name, tar format, access times), not the file",
+        "build both images with the same builder and version",
+    ),
+    "base-image": Cause(
+        "the base image is not the same in both builds", "pin FROM by digest (repro-audit pin)", "image-not-digest"
+    ),
+    "python-bytecode": Cause(
+        "compiled Python code carries the time of its source, or depends on the order of a set",
+        "set PYTHONDONTWRITEBYTECODE=1, or compile with "
+        "PYTHONHASHSEED=0 python -m compileall --invalidation-mode unchecked-hash",
+    ),
+    "pip-cache": Cause("pip's cache and its downloads", "PIP_NO_CACHE_DIR=1, or a cache mount on the RUN", "pip-cache"),
+    "pip-record": Cause(
+        "the record of an installed Python package lists files (with their hashes) that differ themselves",
+        "remove the cause of the files it lists: mostly compiled bytecode",
+    ),
+    "apt-log": Cause(
+        "a log of the package manager tells when it ran", f"{_CLEAN}: rm -rf /var/log/apt /var/log/dpkg.log"
+    ),
+    "apt-cache": Cause(
+        "what the package manager fetched and indexed",
+        f"{_CLEAN} (rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old), or a cache mount",
+        "apt-lists-left",
+    ),
+    "rpm-log": Cause(
+        "logs and history of dnf, yum or zypper", f"{_CLEAN}: rm -rf /var/log/dnf* /var/lib/dnf /var/cache/dnf"
+    ),
+    "package-cache": Cause("a cache that a tool keeps for itself", f"{_CLEAN}, or put it on a cache mount"),
+    "log": Cause("a log file", _CLEAN),
+    "dpkg-status": Cause(
+        "dpkg's database is not the same",
+        "pin the packages, and take them from a dated snapshot",
+        "os-package-unpinned",
+    ),
+    "package-database": Cause(
+        "the package manager's database records when packages were installed, or in what order",
+        "set SOURCE_DATE_EPOCH for the RUN; rpm honours it from 4.18 on",
+    ),
+    "package-version": Cause(
+        "a package was installed in another version",
+        "pin its version, and take it from a dated snapshot or a lock file",
+    ),
+    "ldconfig-cache": Cause(
+        "ldconfig's cache holds inode numbers and times of the machine that built it",
+        "rm -f /var/cache/ldconfig/aux-cache at the end of the RUN that installs libraries",
+    ),
+    "shadow-date": Cause(
+        "/etc/shadow keeps the day on which each account's password was last changed",
+        "create accounts with SOURCE_DATE_EPOCH set, or `chage -d 0 USER` after useradd",
+    ),
+    "machine-id": Cause("a machine identity made at random", "leave /etc/machine-id empty: `: > /etc/machine-id`"),
+    "ssh-host-key": Cause(
+        "an SSH key made at random during the build",
+        "remove it in the same RUN and make it when the container starts; as part of an image it is no secret either",
+    ),
+    "generated-key": Cause(
+        "a key or certificate made during the build", "make it when the container starts, or mount it"
+    ),
+    "random-name": Cause("a name made at random", "remove the temporary file in the same RUN, or give it a fixed name"),
+    "conda-history": Cause(
+        "conda writes down when it did what",
+        "rm -f $CONDA_PREFIX/conda-meta/history in the same RUN; or `conda clean -afy`",
+    ),
+    "build-path": Cause(
+        "it holds the path of a temporary build folder",
+        "build in a fixed folder; for C and C++ -ffile-prefix-map=$PWD=., for Rust --remap-path-prefix",
+        "build-host-leak",
+    ),
+    "compiler-output": Cause(
+        "compiled code that is not built the same twice",
+        "compile with -frandom-seed and -ffile-prefix-map; -Wdate-time finds __DATE__; strip what need not be debugged",
+    ),
+    "compile-time": Cause(
+        "compiled code holds the time of its compilation (__DATE__, __TIME__)",
+        "export SOURCE_DATE_EPOCH in the RUN that compiles: gcc and clang then use it",
+        "build-clock",
+    ),
+    "archive-header": Cause(
+        "an archive whose members have other times, owners or order",
+        "pack with fixed times and order: tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0; "
+        "touch, then zip -X",
+    ),
+    "archive-content": Cause("an archive whose members differ", "see what differs inside, and mend that"),
+    "gzip-header": Cause("gzip wrote down the time or the name of what it packed", "gzip -n"),
+    "embedded-date": Cause(
+        "a date or time of the build was written into it",
+        "use the date in SOURCE_DATE_EPOCH instead of the clock",
+        "build-clock",
+    ),
+    "embedded-host": Cause(
+        "the name of the building machine was written into it", "write a fixed name", "build-host-leak"
+    ),
+    "embedded-uuid": Cause(
+        "an identifier made at random was written into it", "derive it from the input, or fix it", "build-clock"
+    ),
+    "random-number": Cause(
+        "it holds numbers that come out otherwise every time",
+        "set the seed, and PYTHONHASHSEED=0 for Python",
+        "build-clock",
+    ),
+    "line-order": Cause(
+        "the same lines in another order", "sort what a folder listing, a hash table or parallel jobs gave", None
+    ),
+    "unknown": Cause(
+        "the cause is not known", "look at what the instruction does that depends on the day, the machine or chance"
+    ),
+}

@@ -1,0 +1,54 @@
+"""What a cause is shown of a difference, and how it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from repro_audit.container.archive import Entry
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Evidence:
+    """One differing file. `left` and `right` are its bytes where they were fetched; `whole` when they are all of them.
+
+    `created_by` is the command that wrote it. `twin` is the path on the other side that this file seems to have
+    there, for one that stands on one side only. `owner` is the moved package that it belongs to.
+    """
+
+    path: str
+    kinds: frozenset[str]
+    left: bytes | None = None
+    right: bytes | None = None
+    whole: bool = True
+    left_entry: Entry | None = None
+    right_entry: Entry | None = None
+    created_by: str = ""
+    twin: str | None = None
+    owner: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def pair(self) -> tuple[bytes, bytes] | None:
+        """The bytes of both sides, where both were fetched."""
+        return (self.left, self.right) if self.left is not None and self.right is not None else None
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """A cause of the catalogue, with a sentence of its own where `why` is given, and lines about what differs
+    inside.
+    """
+
+    cause: str
+    why: str | None = None
+    inside: tuple[str, ...] = field(default=())
+
+
+Detector = Callable[[Evidence], "Verdict | None"]

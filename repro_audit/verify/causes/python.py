@@ -1,0 +1,69 @@
+"""Compiled Python code, and what installers write about the packages they install."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from repro_audit.verify.causes.evidence import Evidence, Verdict
+
+_STRING = re.compile(rb"[\x20-\x7e]{4,400}")
+# marshal marks an object that is used again by the highest bit of its type
+_NO_FLAG = bytes(b & 0x7F for b in range(256))
+_RECORD = re.compile(r".*\.(dist-info|egg-info)/(RECORD|installed-files\.txt|SOURCES\.txt)$")
+
+
+def bytecode(evidence: Evidence) -> Verdict | None:
+    """`.pyc` files: the header's time, or the code itself."""
+    if not evidence.path.endswith((".pyc", ".pyo")):
+        return None
+    if evidence.kinds & {"only-left", "only-right"}:
+        return Verdict(
+            "python-bytecode", "only one of the builds compiled it: which modules ran during the build differs"
+        )
+    if "content" not in evidence.kinds:
+        return None
+    if evidence.pair is None or min(map(len, evidence.pair)) < 16:
+        return Verdict("python-bytecode")
+    left, right = evidence.pair
+    if left[:4] != right[:4]:
+        return Verdict("python-bytecode", "compiled by two versions of Python")
+    if left[16:] == right[16:]:
+        if left[4] & 1 or right[4] & 1:
+            return Verdict(
+                "python-bytecode", "the hash of the source in its header differs: the source file is another"
+            )
+        times = [struct.unpack("<I", side[8:12])[0] for side in (left, right)]
+        return Verdict(
+            "python-bytecode",
+            "the code is the same; the header holds the time of the source file",
+            (f"source time {times[0]} -> {times[1]}",),
+        )
+    return Verdict("python-bytecode", "the compiled code differs", _code_lines(left, right))
+
+
+def _code_lines(left: bytes, right: bytes) -> tuple[str, ...]:
+    """In what the code differs, told by its strings: unmarshalling bytes from an image could crash this process."""
+    if len(left) == len(right) and left[16:].translate(_NO_FLAG) == right[16:].translate(_NO_FLAG):
+        return (
+            "equal code; objects are shared otherwise, which depends on what else was compiled in the same process",
+        )
+    one, two = (set(_STRING.findall(side[16 : 4 << 20])) for side in (left, right))
+    mine, other = sorted(one - two), sorted(two - one)
+    if not mine and not other:
+        return ("the same names and constants in another order: a set literal, whose order follows PYTHONHASHSEED",)
+    lines = [f"only in the first: {string.decode('ascii')[:120]}" for string in mine[:3]]
+    return (*lines, *(f"only in the second: {string.decode('ascii')[:120]}" for string in other[:3]))
+
+
+def record(evidence: Evidence) -> Verdict | None:
+    """RECORD files that differ in the lines of files which differ themselves."""
+    if not _RECORD.match(evidence.path) or evidence.pair is None:
+        return None
+    left, right = (set(side.split(b"\n")) for side in evidence.pair)
+    lines = sorted(left ^ right)
+    names = sorted({line.split(b",")[0].decode(errors="replace") for line in lines})
+    return Verdict("pip-record", None, tuple(names[:10]))
+
+
+DETECTORS = (bytecode, record)

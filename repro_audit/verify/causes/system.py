@@ -1,0 +1,93 @@
+"""Files that a system's own tools write: logs, caches, accounts, identities, linker caches."""
+
+from __future__ import annotations
+
+import re
+
+from repro_audit.verify.causes.evidence import Evidence, Verdict
+
+# paths, and the cause each means; the first that fits counts
+_PATHS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), cause)
+    for pattern, cause in (
+        (
+            r"/var/log/(apt(/.*)?|dpkg\.log|alternatives\.log|bootstrap\.log|fontconfig\.log|unattended-upgrades/.*)$",
+            "apt-log",
+        ),
+        (
+            r"/var/(cache/(apt|debconf|man)(/.*)?|lib/apt(/.*)?|lib/dpkg/(status-old|available-old|diversions-old|statoverride-old))$",
+            "apt-cache",
+        ),
+        (r"/var/log/(dnf.*|yum\.log|hawkey\.log|zypp(/.*|er\.log))$", "rpm-log"),
+        (r"/(var/(cache|lib)/(dnf|yum|zypp)|usr/lib/sysimage/libdnf5)(/.*)?$", "rpm-log"),
+        (r"/etc/apk/cache/|/var/cache/apk/", "package-cache"),
+        (r"/(etc|var/cache/ldconfig)/(ld\.so\.cache|aux-cache)$", "ldconfig-cache"),
+        (r"/(etc|var/lib/dbus)/machine-id$", "machine-id"),
+        (r"/(var/lib/systemd/random-seed|etc/hostid|var/lib/dbus/.*uuid)$", "machine-id"),
+        (
+            r"/etc/(ssh|dropbear)/.*host.*key(\.pub)?$|/etc/ssh/ssh_host_[a-z0-9_]+(\.pub)?$|/id_(rsa|dsa|ecdsa|ed25519)(\.pub)?$",
+            "ssh-host-key",
+        ),
+        (r"/etc/ssl/(private|certs)/ssl-cert-snakeoil\.(key|pem)$", "generated-key"),
+        (r".*/\.cache/(pip|uv)(/.*)?$", "pip-cache"),
+        (r"/tmp/pip-[^/]+(/.*)?$", "pip-cache"),  # noqa: S108
+        (r".*/pip(-log)?\.log$", "pip-cache"),
+        (r".*/conda-meta/history$|.*/\.conda/environments\.txt$", "conda-history"),
+        (r".*/pkgs/(urls(\.txt)?|cache/.*|.*\.json)$", "package-cache"),
+        (
+            r"(/root|/home/[^/]+)/(\.cache|\.npm|\.yarn|\.cargo/registry|\.gradle|\.m2|\.ccache|\.nv|go/pkg/mod/cache)(/.*)?$",
+            "package-cache",
+        ),
+        (r".*/(\.npm/_logs|_cacache|_logs)/.*$", "package-cache"),
+        (r"/var/cache/fontconfig/|/var/lib/(gconf|mlocate|plocate|command-not-found)/", "package-cache"),
+        (r"/var/log/.*$|.*\.log$", "log"),
+    )
+)
+_SHADOW = re.compile(r"/etc/(shadow|gshadow|shadow-)$")
+_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9 ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|DH PARAMETERS)-----")
+
+
+def by_path(evidence: Evidence) -> Verdict | None:
+    """Files whose path says what they are. Their permissions or owners are another matter."""
+    if evidence.kinds & {"mode", "owner", "xattrs"}:
+        return None
+    for pattern, cause in _PATHS:
+        if pattern.match(evidence.path):
+            return Verdict(cause)
+    return None
+
+
+def shadow(evidence: Evidence) -> Verdict | None:
+    """Account files that differ in the third field (day of the last change) and nowhere else."""
+    if not _SHADOW.match(evidence.path) or evidence.pair is None:
+        return None
+    left, right = (side.splitlines() for side in evidence.pair)
+    if len(left) != len(right):
+        return None
+    moved = []
+    for one, two in zip(left, right):
+        if one == two:
+            continue
+        a, b = one.split(b":"), two.split(b":")
+        if len(a) < 4 or a[:2] + a[3:] != b[:2] + b[3:]:
+            return None
+        moved.append(
+            f"{a[0].decode(errors='replace')}: day {a[2].decode(errors='replace')} -> {b[2].decode(errors='replace')}"
+        )
+    return Verdict("shadow-date", None, tuple(moved[:10])) if moved else None
+
+
+def key(evidence: Evidence) -> Verdict | None:
+    """Keys and certificates, wherever they lie."""
+    if evidence.pair is None:
+        return None
+    kinds = [_KEY.search(side[:4000]) for side in evidence.pair]
+    if kinds[0] and kinds[1] and kinds[0][1] == kinds[1][1]:
+        what = kinds[0][1].decode().lower()
+        return Verdict(
+            "ssh-host-key" if "/ssh/" in evidence.path else "generated-key", f"a {what} made during the build"
+        )
+    return None
+
+
+DETECTORS = (shadow, by_path, key)

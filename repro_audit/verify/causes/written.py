@@ -1,0 +1,105 @@
+"""Text files: dates, host names, identifiers, random numbers and build folders written into them, and lines in
+another order.
+"""
+
+from __future__ import annotations
+
+import re
+
+from repro_audit.verify.causes.evidence import Evidence, Verdict
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_UUID = re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b")
+_DATE = re.compile(
+    r"\b\d{4}[-/.]\d{2}[-/.]\d{2}(?:[T _-]?\d{2}:?\d{2}(?::?\d{2})?(?:[.,]\d+)?)?(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
+    r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
+    rf"(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} +\d{{1,2}}(?:, \d{{4}})?)"
+    r"(?:,? +\d{1,2}:\d{2}(?::\d{2})?)?(?: [AP]M)?(?: [A-Z]{2,5})?(?: \d{4})?"
+    r"|\b\d{1,2}:\d{2}:\d{2}(?:\.\d+)?\b"
+    r"|\b1[5-9]\d{8}(?:\.\d+|\d{3}|\d{6}|\d{9})?\b|\b20[2-9]\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(?:\d{4}|\d{6})?Z?\b"
+)
+_TEMPORARY = re.compile(
+    r"/(?:tmp|var/tmp|dev/shm)/[\w.+-]+"
+    r"|\b(?:tmp|pip-[a-z]+-[a-z]+-|pip-|build-)[a-z0-9_]{6,10}\b|/(?:buildkit|workspace|build)/[\w.+/-]+"
+)
+_HEX = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}\b")
+_HOST = re.compile(
+    r"(?i)(?:host ?name|node|machine|built (?:on|by)|builder|user@host)\W+\S+|\b[\w-]+@[\w.-]+\b|\bbuildkitsandbox\b"
+)
+_NUMBER = re.compile(r"-?\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
+_BOUND = 2 << 20
+
+
+def text(evidence: Evidence) -> Verdict | None:
+    """The first thing that, taken out, leaves both sides the same."""
+    from repro_audit.verify.textdiff import is_text
+
+    if evidence.pair is None or not evidence.whole or max(map(len, evidence.pair)) > _BOUND:
+        return None
+    if not all(is_text(side) for side in evidence.pair):
+        return None
+    left, right = (side.decode("utf-8", "replace") for side in evidence.pair)
+    one, two = left.split("\n"), right.split("\n")
+    if len(one) == len(two):
+        # only the lines that differ: a pattern must explain those
+        differing = [(a, b) for a, b in zip(one, two) if a != b]
+        return _explained(differing) or _shuffled(one, two)
+    return _shuffled(one, two) or _explained([(left[:200_000], right[:200_000])])
+
+
+def _explained(pairs: list[tuple[str, str]]) -> Verdict | None:
+    taken: list[tuple[str, re.Pattern[str]]] = []
+    for cause, pattern in (
+        ("embedded-uuid", _UUID),
+        ("embedded-date", _DATE),
+        ("build-path", _TEMPORARY),
+        ("random-number", _HEX),
+        ("embedded-host", _HOST),
+    ):
+        changed = any(pattern.findall(a) != pattern.findall(b) for a, b in pairs)
+        pairs = [(pattern.sub("*", a), pattern.sub("*", b)) for a, b in pairs]
+        if changed:
+            taken.append((cause, pattern))
+        if all(a == b for a, b in pairs):
+            return _told([c for c, _ in taken])
+    if all(_NUMBER.sub("*", a) == _NUMBER.sub("*", b) for a, b in pairs):
+        found = [cause for cause, _ in taken]
+        return _told([*found, "random-number"]) if found else Verdict("random-number", "only numbers differ")
+    return None
+
+
+def _told(causes: list[str]) -> Verdict | None:
+    if not causes:
+        return None
+    if len(causes) == 1:
+        return Verdict(causes[0])
+    return Verdict(causes[0], f"several things were written into it: {', '.join(causes)}")
+
+
+def _shuffled(left: list[str], right: list[str]) -> Verdict | None:
+    if sorted(left) == sorted(right):
+        return Verdict("line-order")
+    if len(left) == len(right) and len(left) < 10_000:
+        # the same words within each line: a set or a dictionary was written out
+        if all(a == b or sorted(re.findall(r"\w+", a)) == sorted(re.findall(r"\w+", b)) for a, b in zip(left, right)):
+            return Verdict("line-order", "the same words in another order: a set or a hash table was written out")
+    return None
+
+
+def noise(evidence: Evidence) -> Verdict | None:
+    """Bytes without any pattern: what a random generator gives."""
+    if evidence.pair is None or min(map(len, evidence.pair)) < 16:
+        return None
+    left, right = (side[:65536] for side in evidence.pair)
+    if len(left) != len(right):
+        return None
+    equal = sum(a == b for a, b in zip(left, right))
+    if equal * 20 > len(left) + 20:
+        return None
+    for side in (left, right):
+        if len(set(side)) < min(len(side), 256) * 0.55:
+            return None
+    return Verdict("random-number", "both are bytes without a pattern: made at random, encrypted or compressed")
+
+
+DETECTORS = (text, noise)

@@ -1,0 +1,82 @@
+"""The report for a pull request's comment or a step summary."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from repro_audit.verify.report.groups import RESULTS, groups, lines, origin, short, shown
+
+if TYPE_CHECKING:
+    from repro_audit.verify.comparison import Comparison
+
+_SIGNS = {"identical": "✅", "same-files": "✅", "different": "❌"}
+
+
+def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 20) -> str:
+    """A headline, a table of groups, diffs folded away, packages and configuration."""
+    out = [
+        f"## {_SIGNS[comparison.result]} Two builds compared: {comparison.result}",
+        "",
+        RESULTS[comparison.result] + ".",
+        "",
+    ]
+    found = groups(comparison)
+    if found:
+        out += ["| Instruction | Cause | Files | Remedy |", "|---|---|---|---|"]
+        for group in found:
+            one = group.differences[0].reason
+            paths = "<br>".join(code(d.path) for d in group.differences[:5])
+            more = f"<br>... {len(group.differences) - 5} more" if len(group.differences) > 5 else ""
+            harmless = " (does not count)" if group.harmless else ""
+            place = code(origin(group.place, group.created_by, group.layer))
+            out.append(f"| {place} | {group.cause}{harmless}: {plain(one.why)} | {paths}{more} | {plain(one.remedy)} |")
+        out.append("")
+    diffs = [d for g in found for d in g.differences if d.reason.diff or d.reason.inside][:limit]
+    for difference in diffs:
+        inside = "\n".join([*map(shown, difference.reason.inside), lines(difference.reason.diff)]).strip()
+        fence = "`" * max(3, 1 + max((len(m) for m in re.findall("`+", inside)), default=0))
+        out += [
+            f"<details><summary>{html(difference.path)}</summary>",
+            "",
+            f"{fence}diff",
+            inside,
+            fence,
+            "",
+            "</details>",
+            "",
+        ]
+    if comparison.config:
+        out += ["| Configuration | First | Second |", "|---|---|---|"]
+        out += [f"| {code(c.field)} | {code(c.left)} | {code(c.right)} |" for c in comparison.config]
+        out.append("")
+    if comparison.packages:
+        out += ["| Package | First | Second |", "|---|---|---|"]
+        out += [f"| {code(p.name)} ({p.ecosystem}) | {code(p.left)} | {code(p.right)} |" for p in comparison.packages]
+        out.append("")
+    out += [f"- {plain(note)}" for note in comparison.notes]
+    out += [f"- {plain(key)}: {code(value)}" for key, value in conditions.items()]
+    out.append(
+        f"- first {code(short(comparison.left.config_digest))}, second {code(short(comparison.right.config_digest))}"
+    )
+    return "\n".join(out) + "\n"
+
+
+def code(text: str | None) -> str:
+    """A code span that no content can leave, in a table cell too."""
+    if text is None:
+        return "-"
+    text = shown(text).replace("|", "\\|")
+    ticks = "`" * (1 + max((len(m) for m in re.findall("`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def plain(text: str) -> str:
+    """Text with everything escaped that Markdown or HTML would take for its own."""
+    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", html(text))
+
+
+def html(text: str) -> str:
+    """Text within HTML."""
+    return shown(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
