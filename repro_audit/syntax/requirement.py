@@ -140,7 +140,8 @@ def read(
     if editable:
         return reader.editable()
     sure = _SURE.match(masked)
-    if sure and (sure[4] is None or _SURE_MARKER.fullmatch(sure[4])):
+    is_file = sure and sure[3] is None and sure[1].lower().endswith(_ARCHIVES)
+    if sure and not is_file and (sure[4] is None or _SURE_MARKER.fullmatch(sure[4])):
         return reader.named(sure)
     return reader.any()
 
@@ -290,8 +291,8 @@ class _Reading:
         # One letter is a Windows drive.
         if len(name) > 1 and name not in _VCS and name != "file" and name not in _VCS_SCHEMES:
             return self.error(
-                f"{self.raw[:_SHOWN]} is not a valid editable requirement. It should either be a path to a local project or a "
-                f"VCS URL (beginning with {', '.join(_VCS_SCHEMES)})."
+                f"{self.raw[:_SHOWN]} is not a valid editable requirement. It should either be a path to a local "
+                f"project or a VCS URL (beginning with {', '.join(_VCS_SCHEMES)})."
             )
         return self.direct(0, size, None, editable=True)
 

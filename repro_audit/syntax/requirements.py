@@ -14,7 +14,7 @@ from repro_audit.syntax.requirement import RequirementLine, parse_requirement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["OptionLine", "RequirementLine", "Requirements", "parse", "parse_requirement"]
+__all__ = ["OptionLine", "RequirementLine", "Requirements", "parse", "parse_line", "parse_requirement"]
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -92,6 +92,13 @@ def parse(source: Source) -> Requirements:
         reason = "The file is not valid UTF-8: pip reads it in whatever encoding the machine it runs on prefers"
         errors.append(Error(Span(*undecoded.span()), reason))
     return Requirements(source, tuple(file.requirements), tuple(file.options), tuple(errors), tuple(file.comments))
+
+
+def parse_line(text: Excerpt) -> Requirements:
+    """One logical line that stands elsewhere, such as an item of a conda environment's pip section."""
+    file = _File(text.source)
+    file.read(text.source.position(text.offset(0)).line, text)
+    return Requirements(text.source, tuple(file.requirements), tuple(file.options), tuple(file.errors))
 
 
 def _declares_coding(text: str) -> bool:
@@ -173,7 +180,8 @@ class _File:
             return
         self.requirements.append(made)
         if editable and made.name is None and made.url and requirement.is_vcs(made.url):
-            reason = f"Could not detect requirement name for {made.raw[:200]!r}, please specify one with your_package_name @ URL"
+            shown = made.raw[:200]
+            reason = f"Could not detect requirement name for {shown!r}, please specify one with your_package_name @ URL"
             self.errors.append(Error(made.span, reason))
 
     def _options(self, line: int, logical: Excerpt, start: int, end: int) -> None:
