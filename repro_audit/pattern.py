@@ -2,7 +2,7 @@
 
 A rule may come from the repository that is being audited, so its patterns must not be able to stop the run. Python's
 `re` backtracks; this module reads the common part of its language itself and follows all ways at once (Thompson's
-construction). Understood: literals, `.`, `[...]`, `\\d \\w \\s \\b` and their opposites, `^ $`, groups, `|`,
+construction). Understood: literals, `.`, `[...]`, `\\d \\w \\s` and their opposites, `\\b ^ $`, groups, `|`,
 `* + ? {m,n}` and a leading `(?i)`. Not understood, on purpose: back references and look-around.
 """
 
@@ -177,10 +177,9 @@ class _Reader:
         if char == "[":
             return _Any(self._set())
         if char == "\\":
-            kind = self._peek()
-            if kind in ("b", "B"):
+            if self._peek() == "b":
                 self.at += 1
-                return _Anchor(kind)
+                return _Anchor("b")
             return _Any(self._escape())
         return _Any(self._literal(char))
 
@@ -336,4 +335,4 @@ def _holds(anchor: str, text: str, at: int) -> bool:
         return at == len(text) or (at == len(text) - 1 and text[at] == "\n")
     before = at > 0 and _is_word(text[at - 1])
     after = at < len(text) and _is_word(text[at])
-    return (before != after) == (anchor == "b")
+    return before != after

@@ -130,7 +130,8 @@ class RuleBook:
         """A known id, family or alias that looks like `name`, or None."""
         known = {known.lower(): known for rule in self.rules.values() for known in (*rule.all_aliases, rule.family)}
         known.update((rule, rule) for rule in self.rules)
-        return nearest(name.lower(), known)
+        close = nearest(name.lower(), known)
+        return known[close] if close else None
 
     def extended(self, rules: Iterable[Rule]) -> RuleBook:
         """This book with more rules; raises RuleError where an id is taken."""
@@ -146,9 +147,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be, or None."""
     from difflib import get_close_matches
 
-    names = known if isinstance(known, Mapping) else {k: k for k in known}
-    close = get_close_matches(name, list(names), 1, 0.6)
-    return names[close[0]] if close else None
+    close = get_close_matches(name, list(known), 1, 0.6)
+    return close[0] if close else None
 
 
 def rules_folder() -> str:

@@ -116,7 +116,7 @@ def _resolved(owner: type, hint: object, namespace: dict[str, object]) -> set[ty
 def _classes_in(hint: object) -> set[type]:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return {cls for part in typing.get_args(hint) for cls in _classes_in(part)}
+        return {cls for part in typing.get_args(hint) if part is not type(None) for cls in _classes_in(part)}
     if origin in (tuple, list, frozenset, set):
         return {cls for part in typing.get_args(hint) if part is not ... for cls in _classes_in(part)}
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
