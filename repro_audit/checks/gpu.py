@@ -79,8 +79,9 @@ def hidden_by_renumbering(container: Container) -> Iterator[Problem]:
     numbers = [part.strip() for part in variable.value.split(",")]
     if not all(number.isdigit() for number in numbers):
         return
-    given = [n for n in map(_devices, container.gpus) if n is not None]
-    if not given or len(given) != len(container.gpus):
+    requests = [r for r in container.gpus if r.form != "runtime"]
+    given = [n for n in map(_devices, requests) if n is not None]
+    if not given or len(given) != len(requests):
         return
     count = sum(given)
     if not count or max(map(int, numbers)) < count:

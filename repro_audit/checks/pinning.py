@@ -14,8 +14,8 @@ from repro_audit.syntax.dockerfile import Comment, Dockerfile
 if TYPE_CHECKING:
     from repro_audit.facts.context import ContextFile
     from repro_audit.facts.file import FileFacts
-    from repro_audit.facts.installation import IndexOption, Installation
     from repro_audit.facts.input import ActionRef, Download, ImageRef, Package
+    from repro_audit.facts.installation import IndexOption, Installation
 
 OS_ECOSYSTEMS = frozenset("apt apk dnf yum microdnf tdnf zypper pacman".split())
 

@@ -102,7 +102,9 @@ def container_privileged(container: Container) -> Iterator[Problem]:
 
 
 def host_namespace(container: Container) -> Iterator[Problem]:
-    """The host's network, process or user namespace. (`ipc: host` is how PyTorch's documentation gives workers memory.)"""
+    """The host's network, process or user namespace. (`ipc: host` is how PyTorch's documentation gives workers
+    memory.)
+    """
     for setting, namespace in ((container.network_mode, "network"), (container.pid, "process")):
         if setting is not None and setting.value == "host":
             yield Problem(container.source, setting.span, values={"namespace": namespace})

@@ -58,8 +58,8 @@ def relative_workdir(instruction: Instruction) -> Iterator[Problem]:
 
 # Images that leave the workdir at `/`.
 _AT_ROOT = frozenset(
-    "scratch debian ubuntu alpine python node ruby rust fedora centos rockylinux almalinux busybox amazonlinux archlinux "
-    "buildpack-deps openjdk eclipse-temurin nvidia/cuda".split()
+    "scratch debian ubuntu alpine python node ruby rust fedora centos rockylinux almalinux busybox amazonlinux "
+    "archlinux buildpack-deps openjdk eclipse-temurin nvidia/cuda".split()
 )
 
 
@@ -68,8 +68,8 @@ def _starts_at_root(stage: Stage) -> bool:
 
 
 _BUILTINS = frozenset(
-    ". : [ alias bg break cd command continue eval exec exit export false fg getopts hash if jobs kill let local pwd read "
-    "readonly return set shift source test times trap true type ulimit umask unalias unset wait while for case".split()
+    ". : [ alias bg break cd command continue eval exec exit export false fg getopts hash if jobs kill let local pwd "
+    "read readonly return set shift source test times trap true type ulimit umask unalias unset wait while for case".split()
 )
 
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 class Command:
     """One simple command.
 
-    `name` is the program's base name (`pip3` stays `pip3`, `/usr/bin/curl` is `curl`; empty when unknown). `args` are the words after it with
-    known variables filled in, `words` the same words (program first) with their places.
-    `where` is `run`, `cmd`, `entrypoint`, `healthcheck`, `compose`, `workflow`, `devcontainer` or `apptainer`; `when` is `build`, `start`,
-    `health`, `create` (devcontainer lifecycle) or `ci`. `script` is the script it stands in, `node` its place there;
-    `variables` the environment it sees, as far as known (None: set, but unknown). `cache_mounts` are the targets of the RUN's cache mounts. `user` is the
-    user it runs as where known. `workdir` likewise. `pipefail` tells whether a failing part of a pipe fails it.
+    `name` is the program's base name (`pip3` stays `pip3`, `/usr/bin/curl` is `curl`; empty when unknown). `args` are
+    the words after it with known variables filled in, `words` the same words (program first) with their places.
+    `where` is `run`, `cmd`, `entrypoint`, `healthcheck`, `compose`, `workflow`, `devcontainer` or `apptainer`; `when`
+    is `build`, `start`, `health`, `create` (devcontainer lifecycle) or `ci`. `script` is the script it stands in,
+    `node` its place there; `variables` the environment it sees, as far as known (None: set, but unknown).
+    `cache_mounts` are the targets of the RUN's cache mounts. `user` is the user it runs as where known. `workdir`
+    likewise. `pipefail` tells whether a failing part of a pipe fails it.
     """
 
     source: Source
@@ -57,7 +58,13 @@ class Command:
             for option in options:
                 if arg == option or (option.startswith("--") and arg.startswith(option + "=")):
                     return True
-                if len(option) == 2 and option[0] == "-" and arg[:1] == "-" and arg[1:2] != "-" and option[1] in arg[1:]:
+                if (
+                    len(option) == 2
+                    and option[0] == "-"
+                    and arg[:1] == "-"
+                    and arg[1:2] != "-"
+                    and option[1] in arg[1:]
+                ):
                     return True
         return False
 

@@ -57,9 +57,10 @@ class Port:
 class GpuRequest:
     """One way in which a GPU is asked for.
 
-    `form` is `reservation` (compose `deploy...devices`), `gpus` (`--gpus`, compose `gpus:`, devcontainer `hostRequirements.gpu`), `runtime`, `cdi` or `device`
-    (`/dev/nvidia0`). `count` is a number, `all` or None; `device_ids` None when not given.
-    `fault` says what makes the request invalid, if anything does, with the place in `fault_span`.
+    `form` is `reservation` (compose `deploy...devices`), `gpus` (`--gpus`, compose `gpus:`, devcontainer
+    `hostRequirements.gpu`), `runtime`, `cdi` or `device` (`/dev/nvidia0`). `count` is a number, `all` or None;
+    `device_ids` None when not given. `fault` says what makes the request invalid, if anything does, with the place in
+    `fault_span`.
     """
 
     form: str
@@ -74,7 +75,9 @@ class GpuRequest:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Build:
-    """What builds the image: `context` and `dockerfile` are paths relative to the project root ('' is the root), None when outside or unknown."""
+    """What builds the image: `context` and `dockerfile` are paths relative to the project root ('' is the root), None
+    when outside or unknown.
+    """
 
     context: str | None
     dockerfile: str | None
@@ -101,10 +104,10 @@ class Healthcheck:
 class Container:
     """One container as it will run.
 
-    `origin` is `compose`, `devcontainer`, `docker-run` or `workflow`. `span` is its name (compose) or the command's place.
-    `stage` is the stage of a Dockerfile of the project that it runs, where that is known. `restart`, `network_mode`,
-    `pid`, `ipc`, `runtime`, `user`, `privileged` ... are None when not given. `memory` and `cpus` are limits.
-    `commands` are the simple commands of `command`/`entrypoint`.
+    `origin` is `compose`, `devcontainer`, `docker-run` or `workflow`. `span` is its name (compose) or the command's
+    place. `stage` is the stage of a Dockerfile of the project that it runs, where that is known. `restart`,
+    `network_mode`, `pid`, `ipc`, `runtime`, `user`, `privileged` ... are None when not given. `memory` and `cpus` are
+    limits. `commands` are the simple commands of `command`/`entrypoint`.
     """
 
     source: Source

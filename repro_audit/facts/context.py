@@ -133,7 +133,8 @@ class BuildContext:
 
 
 def trace(copies: dict[int, list[Copy]], stage: Stage, index: int, path: str, depth: int = 0) -> str | None:
-    """The context path of the file that is at `path` in `stage` before instruction `index`, or None where none was copied there.
+    """The context path of the file that is at `path` in `stage` before instruction `index`, or None where none was
+    copied there.
 
     `copies` are each stage's copies by stage index, in order; an image path of unknown workdir starts with `?`.
     """

@@ -100,7 +100,9 @@ class _Reader:
             self._close(stage, scope, own)
             stage.final = True
         names = frozenset(self.by_name)
-        self.images = [replace(i, stage_names=names) if i.where in ("copy-from", "mount-from") else i for i in self.images]
+        self.images = [
+            replace(i, stage_names=names) if i.where in ("copy-from", "mount-from") else i for i in self.images
+        ]
         return DockerfileFacts(
             self.source,
             self.node,
@@ -172,9 +174,7 @@ class _Reader:
 
     # --- instructions -------------------------------------------------------------------------------------------
 
-    def _instruction(
-        self, node: dockerfile.Instruction, index: int, stage: Stage | None, scope: _Scope
-    ) -> Instruction:
+    def _instruction(self, node: dockerfile.Instruction, index: int, stage: Stage | None, scope: _Scope) -> Instruction:
         variables = scope.variables()
         keyword = node.keyword
         words: tuple[str | None, ...]
@@ -303,9 +303,7 @@ class _Reader:
         flag = node.flag("from")
         if flag is not None and flag.value:
             # BuildKit expands no variables here but those that FROM may see.
-            self._other_image(
-                self.source.excerpt(flag.value_span), {**_PREDEFINED, **self.global_args}, where, stage
-            )
+            self._other_image(self.source.excerpt(flag.value_span), {**_PREDEFINED, **self.global_args}, where, stage)
 
     def _other_image(self, word: Excerpt, variables: Mapping[str, str | None], where: str, stage: Stage) -> None:
         if word.text.isdigit() and int(word.text) < len(self.stages):

@@ -14,10 +14,10 @@ from repro_audit.facts.context import BuildContext, ContextFile, Copy, trace
 from repro_audit.facts.dockerfile import DockerfileFacts, absolute
 from repro_audit.facts.file import FileFacts
 from repro_audit.facts.input import Package
-from repro_audit.facts.install import Taken, taken_by
-from repro_audit.facts.installation import IndexOption, Installation
+from repro_audit.facts.install import facts_of, taken_by
 from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.mount import build_mounts
+from repro_audit.facts.place import in_order
 from repro_audit.facts.stage import Stage
 from repro_audit.source import Source, Span
 from repro_audit.syntax import dockerfile
@@ -35,8 +35,8 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
     context = _context(project, file, said)
     copies = _copies(said, context)
     facts: list[object] = [*said.images, *said.stages]
-    for stage in said.stages:
-        stage.context = context
+    for built in said.stages:
+        built.context = context
     snapshots: dict[int, bool] = {}
     for instruction in said.instructions:
         facts.append(instruction)
@@ -54,7 +54,7 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
             if stage.index not in snapshots:
                 snapshots[stage.index] = os_packages.snapshot(stage)
             taken = taken_by(command, snapshot=snapshots[stage.index], later=_later(stage, command))
-            facts += installed(command, taken)
+            facts += facts_of(command, taken)
             if instruction.keyword != "RUN":
                 continue
             stage.packages += taken.packages
@@ -66,35 +66,15 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
                 if used.state == "found":
                     stage.manifests += (used.project_path,)
                     stage.packages += _listed(project, used.project_path, stage, set())
-    facts.sort(key=_place)
     return FileFacts(
         source,
         file,
         node,
-        tuple(facts),
+        in_order(facts),
         (*node.errors, *check_instructions(node)),
         tuple((c.line, c.text) for c in node.comments),
         project,
     )
-
-
-def installed(command: Command, taken: Taken) -> list[object]:
-    """The facts that stand in one command: its packages, downloads, the installation as a whole and its indexes."""
-    facts: list[object] = [*taken.packages, *taken.downloads]
-    if taken.packages:
-        ecosystem = taken.packages[0].ecosystem
-        facts.append(Installation(command.source, command.span, ecosystem, taken.packages, command, command.stage))
-    if taken.python is not None:
-        facts += [
-            IndexOption(command.source, o.span, o.name, o.value, taken.python.tool, command)
-            for o in taken.python.index_options
-        ]
-    return facts
-
-
-def _place(fact: object) -> int:
-    span: Span = fact.span  # type: ignore[attr-defined]
-    return span.start
 
 
 def _later(stage: Stage, command: Command) -> tuple[Command, ...]:
@@ -262,5 +242,3 @@ def _listed(project: Project, path: str, stage: Stage, seen: set[str]) -> tuple[
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include.value))
             packages += _listed(project, inner, stage, seen)
     return packages
-
-

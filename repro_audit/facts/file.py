@@ -18,8 +18,8 @@ class FileFacts:
     """What one file gives.
 
     `ast` is its syntax tree, `facts` every fact that stands in it, in order of place, itself not included; `errors`
-    are its syntax errors; `comments` are `(line, text after the comment sign)` pairs, for suppressions. `project` leads to the rest. Rules of
-    type `file` and of the file's kind (`dockerfile`, `compose`, ...) see this object.
+    are its syntax errors; `comments` are `(line, text after the comment sign)` pairs, for suppressions. `project`
+    leads to the rest. Rules of type `file` and of the file's kind (`dockerfile`, `compose`, ...) see this object.
     """
 
     source: Source

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Health:
-    """`text` is the command in one string; `timeout` in seconds as given (None when it is not), `timeout_span` its value's place."""
+    """`text` is the command in one string; `timeout` in seconds as given (None when it is not), `timeout_span` its
+    value's place.
+    """
 
     source: Source
     span: Span

@@ -21,9 +21,9 @@ class ImageRef:
     `text` is the reference as written, `image` with variables filled in as far as they are known. `registry`,
     `repository`, `tag` and `digest` are the parts of `image` (registry `docker.io` and `library/` are implied, not
     spelt out: `repository` is `python` for Docker Hub's official image). `where` is one of `from`, `copy-from`,
-    `mount-from`, `compose`, `devcontainer`, `workflow`, `docker-run`, `apptainer`. `unknown` names the variables with no known value;
-    `stage` is the stage it serves; `local` when it is a stage of the same file, `scratch`, or built here.
-    `stage_names` are all stages of its Dockerfile, lower case.
+    `mount-from`, `compose`, `devcontainer`, `workflow`, `docker-run`, `apptainer`. `unknown` names the variables with
+    no known value; `stage` is the stage it serves; `local` when it is a stage of the same file, `scratch`, or built
+    here. `stage_names` are all stages of its Dockerfile, lower case.
     """
 
     source: Source
@@ -54,12 +54,13 @@ class ImageRef:
 class Package:
     """A package of some ecosystem that a command installs or a manifest declares.
 
-    `ecosystem` is `apt apk dnf yum microdnf zypper pacman pip conda npm yarn pnpm gem go cargo cran ...`. `name` is normalised as the
-    ecosystem does it; `specifier` is what follows the name (`==1.2`, `=1.2-3`, `>=1,<2`, empty for nothing); `version`
-    is set when that is exact. `url` is set for a direct reference (`git+https://...`, a wheel's address). `span` covers the requirement, `spec_span` the place of the specifier.
-    `command` is the command that installs it (None when it stands in a file); `via` is a short word for where it
-    stands: `command`, `requirements`, `constraints`, `pyproject`, `conda`, `lock`, `pipfile`. `locked` names the lock file
-    that covers it, if any. `installed` is false for a manifest's package where no image of the project installs that manifest's project.
+    `ecosystem` is `apt apk dnf yum microdnf zypper pacman pip conda npm yarn pnpm gem go cargo cran ...`. `name` is
+    normalised as the ecosystem does it; `specifier` is what follows the name (`==1.2`, `=1.2-3`, `>=1,<2`, empty for
+    nothing); `version` is set when that is exact. `url` is set for a direct reference (`git+https://...`, a wheel's
+    address). `span` covers the requirement, `spec_span` the place of the specifier. `command` is the command that
+    installs it (None when it stands in a file); `via` is a short word for where it stands: `command`, `requirements`,
+    `constraints`, `pyproject`, `conda`, `lock`, `pipfile`. `locked` names the lock file that covers it, if any.
+    `installed` is false for a manifest's package where no image of the project installs that manifest's project.
     """
 
     source: Source
@@ -86,10 +87,10 @@ class Package:
 class Download:
     """Something fetched by address: a file, a git repository, a model, a dataset.
 
-    `kind` is `download` (curl, wget, ADD URL, aria2c), `git`, `model` or `dataset`. `tool` is the program or function (`curl`,
-    `ADD`, `git`, `from_pretrained`). `revision` is the commit, tag or branch asked for. `verified` tells whether its
-    content is checked (`ADD --checksum`, `sha256sum -c` on it, `gpg --verify`, a commit).
-    `cache_mount` is the target of the cache mount that its result is written under, if any.
+    `kind` is `download` (curl, wget, ADD URL, aria2c), `git`, `model` or `dataset`. `tool` is the program or function
+    (`curl`, `ADD`, `git`, `from_pretrained`). `revision` is the commit, tag or branch asked for. `verified` tells
+    whether its content is checked (`ADD --checksum`, `sha256sum -c` on it, `gpg --verify`, a commit). `cache_mount`
+    is the target of the cache mount that its result is written under, if any.
     """
 
     source: Source

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.facts.installation import IndexOption, Installation
 from repro_audit.source import Span
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ _PYTHON = frozenset(
     "pip pip2 pip3 uv uvx poetry pipenv pdm pipx easy_install conda mamba micromamba python python2 python3".split()
 )
 _LANGUAGE = frozenset(
-    "npm npx yarn pnpm bun gem bundle go cargo composer R Rscript r install2.r installGithub.r julia luarocks cpan cpanm".split()
+    "npm npx yarn pnpm bun gem bundle go cargo composer R Rscript r install2.r installGithub.r julia "
+    "luarocks cpan cpanm".split()
 )
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Taken:
-    """`packages` and `downloads` that the command names itself, and the `files` (path as written, place) it installs from.
+    """`packages` and `downloads` that the command names itself, and the `files` (path as written, place) it installs
+    from.
 
     `python` is how pip, conda and their like read the command.
     """
@@ -66,3 +69,24 @@ def taken_by(command: Command, *, snapshot: bool = False, later: Sequence[Comman
     if name in download.TOOLS or name.startswith("python"):
         return Taken(downloads=download.downloads(command, later=later))
     return NOTHING
+
+
+def facts_in(command: Command) -> list[object]:
+    """The facts that stand in one command which no Dockerfile surrounds."""
+    return facts_of(command, taken_by(command))
+
+
+def facts_of(command: Command, taken: Taken) -> list[object]:
+    """The facts that stand in one command: its packages, downloads, the installation as a whole and its indexes."""
+    if taken is NOTHING:
+        return []
+    facts: list[object] = [*taken.packages, *taken.downloads]
+    if taken.packages:
+        ecosystem = taken.packages[0].ecosystem
+        facts.append(Installation(command.source, command.span, ecosystem, taken.packages, command, command.stage))
+    if taken.python is not None:
+        tool = taken.python.tool
+        facts += [
+            IndexOption(command.source, o.span, o.name, o.value, tool, command) for o in taken.python.index_options
+        ]
+    return facts

@@ -22,7 +22,9 @@ class Level(IntEnum):
 
 @dataclass(slots=True, frozen=True)
 class Pin:
-    """A level and, in a few words a user understands, why it is that one (`no tag`, `live archive deletes old versions`)."""
+    """A level and, in a few words a user understands, why it is that one (`no tag`, `live archive deletes old
+    versions`).
+    """
 
     level: Level
     reason: str

@@ -40,6 +40,7 @@ class Project:
         self._by_path = {file.path: file for file in tree.files}
         self._facts: dict[str, FileFacts] = {}
         self._sources: dict[str, Source | None] = {}
+        self._stated: dict[str, tuple[object, tuple[Container, ...]]] = {}
         self._builds: dict[str, list[tuple[Build, Container]]] | None = None
 
     @property
@@ -86,17 +87,32 @@ class Project:
             if isinstance(fact, (ImageRef, Package, Download, ActionRef)) and is_input(fact)
         )
 
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """Every container that some file of the project describes or starts."""
+        from repro_audit.facts.container import Container
+
+        kinds = ("compose", "devcontainer", "workflow", "action")
+        return tuple(f for said in self.of_kind(*kinds) for f in said.facts if isinstance(f, Container))
+
+    def stated(self, file: File) -> tuple[object, tuple[Container, ...]]:
+        """The AST of a compose file or devcontainer and its containers, not yet linked to what they build."""
+        if file.path not in self._stated:
+            from repro_audit.facts import runtime_files
+
+            source = self.source(file.path)
+            self._stated[file.path] = runtime_files.stated(file, source) if source is not None else (None, ())
+        return self._stated[file.path]
+
     # --- links --------------------------------------------------------------------------------------------------
 
     def builds(self, dockerfile: str) -> list[tuple[Build, Container]]:
         """The `build:` sections of compose files and devcontainers that build this Dockerfile."""
         if self._builds is None:
-            from repro_audit.facts import runtime_files
-
             self._builds = {}
             for file in self.files:
                 if file.kind in ("compose", "devcontainer"):
-                    for container in runtime_files.containers(self, file):
+                    for container in self.stated(file)[1]:
                         if container.build is not None and container.build.dockerfile is not None:
                             self._builds.setdefault(container.build.dockerfile, []).append((container.build, container))
         return self._builds.get(dockerfile, [])
@@ -108,13 +124,15 @@ class Project:
             return None
         if path not in self._by_path:
             return None
-        stages = [fact for fact in self.facts(path).facts if type(fact).__name__ == "Stage"]
+        from repro_audit.facts.stage import Stage
+
+        stages = [fact for fact in self.facts(path).facts if isinstance(fact, Stage)]
         if not stages:
             return None
         if build.target is None:
-            return stages[-1]  # type: ignore[return-value]
+            return stages[-1]
         wanted = build.target.lower()
-        return next((s for s in stages if s.name == wanted or str(s.index) == wanted), None)  # type: ignore[attr-defined]
+        return next((s for s in stages if s.name == wanted or str(s.index) == wanted), None)
 
     def contexts(self, dockerfile: str) -> list[BuildContext]:
         """The folders this Dockerfile may be built in: those that something names, else guesses, likeliest first."""

@@ -22,9 +22,9 @@ class Stage:
     stage of the same file it starts from, if it does. `span` is the FROM instruction. `user`, `workdir`, `shell`,
     `env`, `entrypoint`, `cmd` and `healthcheck` are those in force at the stage's end, inherited through `parent`;
     a user or workdir that the external base may set is None. `env` maps to None where the value is unknown.
-    `packages` are those its own instructions install, by name or from files of the project; `manifests` are those files.
-    `context` is the folder it is built in, the likeliest where nothing names one.
-    `final` marks the last stage of the file. `lineage` is this stage and those it starts from, nearest first.
+    `packages` are those its own instructions install, by name or from files of the project; `manifests` are those
+    files. `context` is the folder it is built in, the likeliest where nothing names one. `final` marks the last stage
+    of the file. `lineage` is this stage and those it starts from, nearest first.
     """
 
     source: Source

@@ -1,0 +1,111 @@
+"""Facts of the files that say how images are run or built: compose, devcontainer, workflow, Apptainer, pre-commit.
+
+Called by `Project` for each such file, through `readers`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from repro_audit.facts import actions, containers, docker_run, health, runtime_commands
+from repro_audit.facts.command import Command
+from repro_audit.facts.container import Container
+from repro_audit.facts.file import FileFacts
+from repro_audit.facts.install import facts_in
+from repro_audit.facts.place import in_order
+from repro_audit.facts.readers import comments
+from repro_audit.source import Source
+from repro_audit.syntax import apptainer as apptainer_syntax
+from repro_audit.syntax import compose as compose_syntax
+from repro_audit.syntax import compose_schema
+from repro_audit.syntax import devcontainer as devcontainer_syntax
+from repro_audit.syntax import precommit as precommit_syntax
+from repro_audit.syntax import workflow as workflow_syntax
+
+if TYPE_CHECKING:
+    from repro_audit.discover import File
+    from repro_audit.facts.project import Project
+
+
+def stated(file: File, source: Source) -> tuple[object, tuple[Container, ...]]:
+    """The AST of a compose file or devcontainer and its containers, before they are linked to what they build."""
+    folder = posixpath.dirname(file.path)
+    if file.kind == "compose":
+        node = compose_syntax.parse(source)
+        return node, containers.of_compose(node, folder)
+    said = devcontainer_syntax.parse(source)
+    container = containers.of_devcontainer(said, folder)
+    return said, (container,) if container is not None else ()
+
+
+def compose(project: Project, file: File, source: Source) -> FileFacts:
+    """Services with what they run, and where the file does not fit the specification."""
+    node, found = project.stated(file)
+    assert isinstance(node, compose_syntax.Compose)
+    errors = node.errors
+    if not errors:
+        violations = compose_schema.violations(node.document.root)
+        errors = tuple(replace(e, code=e.code or "compose-schema") for e in violations)
+    facts = _of_containers(project, found)
+    return FileFacts(source, file, node, in_order(facts), errors, comments(source), project)
+
+
+def devcontainer(project: Project, file: File, source: Source) -> FileFacts:
+    """The development container, its features and lifecycle commands."""
+    node, found = project.stated(file)
+    assert isinstance(node, devcontainer_syntax.Devcontainer)
+    facts = _of_containers(project, found)
+    facts += actions.of_features(node)
+    facts += _of_commands(runtime_commands.of_devcontainer(node))
+    return FileFacts(source, file, node, in_order(facts), node.errors, comments(source), project)
+
+
+def workflow(project: Project, file: File, source: Source) -> FileFacts:
+    """A workflow's or composite action's jobs: containers, actions, and the commands of its steps."""
+    node = workflow_syntax.parse(source)
+    commands = tuple(runtime_commands.of_workflow(node))
+    built = docker_run.built(commands)
+    started = [c for command in commands if (c := docker_run.container_of(command, built)) is not None]
+    facts = _of_containers(project, (*containers.of_workflow(node), *started))
+    facts += actions.of_workflow(node)
+    facts += _of_commands(commands)
+    return FileFacts(source, file, node, in_order(facts), node.errors, comments(source), project)
+
+
+def apptainer(project: Project, file: File, source: Source) -> FileFacts:
+    """An Apptainer definition: its base image and the commands of its sections."""
+    node = apptainer_syntax.parse(source)
+    facts: list[object] = [*containers.of_definition(node)]
+    facts += _of_commands(runtime_commands.of_definition(node))
+    return FileFacts(source, file, node, in_order(facts), node.errors, comments(source), project)
+
+
+def precommit(project: Project, file: File, source: Source) -> FileFacts:
+    """The hooks' repositories."""
+    node = precommit_syntax.parse(source)
+    return FileFacts(source, file, node, in_order(actions.of_precommit(node)), node.errors, comments(source), project)
+
+
+def _of_containers(project: Project, found: Iterable[Container]) -> list[object]:
+    facts: list[object] = []
+    for stated_one in found:
+        container = stated_one
+        if container.build is not None:
+            container = replace(container, stage=project.stage(container.build))
+        facts.append(container)
+        if container.image is not None:
+            facts.append(container.image)
+        facts += health.of_container(container)
+        facts += _of_commands(container.commands)
+    return facts
+
+
+def _of_commands(commands: Iterable[Command]) -> list[object]:
+    facts: list[object] = []
+    for command in commands:
+        facts.append(command)
+        facts += facts_in(command)
+    return facts
