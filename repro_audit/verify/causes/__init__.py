@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import error as StructError  # noqa: N812
+
 from repro_audit.verify.causes import compiled, installed, packed, python, stored, system, written
 from repro_audit.verify.causes.catalogue import CATALOGUE
 from repro_audit.verify.causes.evidence import Detector, Evidence, Verdict
@@ -23,7 +25,11 @@ DETECTORS: tuple[Detector, ...] = (
 def reason(evidence: Evidence) -> Reason:
     """The reason for one difference; `unknown` where no cause fits."""
     for detector in DETECTORS:
-        verdict = detector(evidence)
+        try:
+            verdict = detector(evidence)
+        except (ArithmeticError, LookupError, ValueError, RecursionError, StructError):
+            # a file that was made to confuse a reader explains nothing, and must not end the report
+            continue
         if verdict is not None:
             return told(verdict)
     return told(Verdict("unknown", _plain(evidence)))

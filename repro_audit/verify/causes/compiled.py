@@ -84,7 +84,7 @@ def _sections(data: bytes) -> dict[str, tuple[int, int]]:
             if type_ in (0, 8):  # unused, or without bytes in the file
                 continue
             found[text[name : text.index(b"\0", name)].decode("latin-1")] = (offset, extent)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, ValueError, OverflowError):
         return {}
     return found
 

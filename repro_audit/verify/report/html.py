@@ -122,7 +122,8 @@ def _picture(layers: tuple[LayerPair, ...]) -> list[str]:
         told = "same" if layer.same else f"{layer.harmful} differ, {layer.harmless} harmless"
         parts.append(
             f'{label}<div><div class="bar" style="width:{wide:.1f}%" role="img" '
-            f'aria-label="layer {layer.index}: {told}">{bar}</div></div><span class="count">{told} · {size(layer.size)}</span>'
+            f'aria-label="layer {layer.index}: {told}">{bar}</div></div>'
+            f'<span class="count">{told} · {size(layer.size)}</span>'
         )
     parts.append("</div>")
     return parts

@@ -1,0 +1,355 @@
+"""Each cause is told from real samples: files made by the tools themselves, not invented for the test."""
+
+import gzip
+import io
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import tarfile
+import zipfile
+
+import pytest
+from image_archives import F, docker_archive, folder, layer
+
+from repro_audit.verify.causes.catalogue import CATALOGUE
+from repro_audit.verify.explain import verify_archives
+
+
+def explained(tmp_path, path, left, right):
+    """The one difference of two images that differ in one file (None: not there)."""
+    comparison = images(tmp_path, {path: left} if left is not None else {}, {path: right} if right is not None else {})
+    (difference,) = (d for d in comparison.differences if d.path == path)
+    return difference
+
+
+def images(tmp_path, left, right):
+    paths = []
+    for number, files in enumerate((left, right)):
+        named = [(path.lstrip("/"), data) for path, data in files.items()]
+        paths.append(docker_archive(tmp_path / f"{number}.tar", [layer([("etc", folder()), *named])]))
+    return verify_archives(*paths)
+
+
+def need(program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed here")
+
+
+def test_every_cause_says_what_to_do():
+    for cause in CATALOGUE.values():
+        assert cause.why
+        assert cause.remedy
+
+
+def test_only_times(tmp_path):
+    difference = explained(tmp_path, "/f", F(b"x", mtime=1), F(b"x", mtime=2))
+    assert difference.reason.cause == "timestamps"
+    assert "SOURCE_DATE_EPOCH" in difference.reason.remedy
+    assert difference.reason.rule == "source-date-epoch"
+
+
+def compiled(tmp_path, source, mtime, **more):
+    file = tmp_path / "module.py"
+    file.write_text(source)
+    os.utime(file, (mtime, mtime))
+    return open(
+        py_compile.compile(str(file), cfile=str(tmp_path / "out.pyc"), dfile="/app/module.py", **more), "rb"
+    ).read()
+
+
+def test_bytecode_whose_source_has_another_time(tmp_path):
+    left, right = (compiled(tmp_path, "x = 1\n", mtime) for mtime in (1_700_000_000, 1_700_000_100))
+    reason = explained(tmp_path, "/app/__pycache__/module.cpython-311.pyc", left, right).reason
+    assert reason.cause == "python-bytecode"
+    assert "header holds the time" in reason.why
+    assert reason.inside == ("source time 1700000000 -> 1700000100",)
+
+
+def test_bytecode_of_a_set_in_another_order(tmp_path):
+    script = "import py_compile,sys; py_compile.compile(sys.argv[1], cfile=sys.argv[2], dfile='m.py')"
+    source = tmp_path / "m.py"
+    source.write_text("def f(x):\n    return x in {'alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta'}\n")
+    sides = []
+    for seed in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([os.sys.executable, "-c", script, source, tmp_path / "out.pyc"], env=env, check=True)
+        sides.append((tmp_path / "out.pyc").read_bytes())
+    assert sides[0] != sides[1]
+    reason = explained(tmp_path, "/m.pyc", *sides).reason
+    assert reason.cause == "python-bytecode"
+    assert "PYTHONHASHSEED" in reason.inside[0]
+
+
+def test_bytecode_that_only_one_build_made(tmp_path):
+    assert (
+        explained(tmp_path, "/a/__pycache__/b.pyc", compiled(tmp_path, "", 1), None).reason.cause == "python-bytecode"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
+        ("/var/log/apt/history.log", "apt-log"),
+        ("/var/log/dpkg.log", "apt-log"),
+        ("/var/log/alternatives.log", "apt-log"),
+        ("/var/cache/apt/pkgcache.bin", "apt-cache"),
+        ("/var/lib/apt/lists/deb.debian.org_debian_dists_bookworm_InRelease", "apt-cache"),
+        ("/var/cache/debconf/config.dat-old", "apt-cache"),
+        ("/var/log/dnf.rpm.log", "rpm-log"),
+        ("/root/.cache/pip/http-v2/1/2/3/4/5/x", "pip-cache"),
+        ("/var/cache/ldconfig/aux-cache", "ldconfig-cache"),
+        ("/etc/ld.so.cache", "ldconfig-cache"),
+        ("/etc/machine-id", "machine-id"),
+        ("/opt/conda/conda-meta/history", "conda-history"),
+        ("/opt/conda/pkgs/urls.txt", "package-cache"),
+        ("/root/.npm/_logs/2024-01-01T00_00_00_000Z-debug-0.log", "package-cache"),
+        ("/var/log/faillog", "log"),
+    ],
+)
+def test_files_that_tools_write_are_known_by_their_place(tmp_path, path, cause):
+    assert explained(tmp_path, path, b"first 1\n", b"second 2\n").reason.cause == cause
+
+
+def test_the_linker_cache_of_a_real_ldconfig(tmp_path):
+    program = shutil.which("ldconfig") or "/sbin/ldconfig"
+    if not os.path.exists(program):
+        pytest.skip("ldconfig is not installed here")
+    sides = []
+    for number in range(2):
+        root = tmp_path / f"root{number}"
+        for part in ("etc", "usr/lib", "var/cache/ldconfig"):
+            (root / part).mkdir(parents=True)
+        (root / "etc/ld.so.conf").write_text("/usr/lib\n")
+        shutil.copy("/bin/true", root / "usr/lib/libx.so.1")
+        made = subprocess.run([program, "-r", str(root)], capture_output=True)
+        aux = root / "var/cache/ldconfig/aux-cache"
+        if made.returncode or not aux.exists():
+            pytest.skip("ldconfig cannot work in another root here")
+        sides.append(aux.read_bytes())
+    if sides[0] == sides[1]:
+        pytest.skip("two caches came out equal")
+    assert explained(tmp_path, "/var/cache/ldconfig/aux-cache", *sides).reason.cause == "ldconfig-cache"
+
+
+SHADOW = b"root:*:19700:0:99999:7:::\nbob:!:%d:0:99999:7:::\n"
+
+
+def test_the_day_in_shadow(tmp_path):
+    difference = explained(tmp_path, "/etc/shadow", SHADOW % 19700, SHADOW % 19701)
+    assert difference.reason.cause == "shadow-date"
+    assert difference.reason.inside == ("bob: day 19700 -> 19701",)
+    assert difference.reason.diff == ""  # password hashes are nobody's business
+
+
+def test_a_password_in_shadow_is_no_question_of_days(tmp_path):
+    left, right = SHADOW % 19700, (SHADOW % 19701).replace(b"bob:!", b"bob:$6$x")
+    assert explained(tmp_path, "/etc/shadow", left, right).reason.cause != "shadow-date"
+
+
+def test_ssh_host_keys(tmp_path):
+    need("ssh-keygen")
+    sides = []
+    for number in range(2):
+        key = tmp_path / f"key{number}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        sides.append(key.read_bytes())
+    reason = explained(tmp_path, "/etc/ssh/ssh_host_ed25519_key", *sides).reason
+    assert (reason.cause, reason.diff) == ("ssh-host-key", "")
+
+
+def test_keys_elsewhere(tmp_path):
+    need("openssl")
+    command = ["openssl", "genpkey", "-algorithm", "ed25519"]
+    sides = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
+    reason = explained(tmp_path, "/srv/server.key", *sides).reason
+    assert (reason.cause, reason.diff) == ("generated-key", "")
+
+
+def test_names_made_at_random_are_paired(tmp_path):
+    comparison = images(tmp_path, {"/opt/tmpab12cd34": b"x"}, {"/opt/tmpzz98yy76": b"x"})
+    assert {d.reason.cause for d in comparison.differences} == {"random-name"}
+    assert "/opt/tmpzz98yy76" in comparison.differences[0].reason.why
+
+
+def test_a_file_that_is_merely_missing_has_no_random_name(tmp_path):
+    assert explained(tmp_path, "/opt/config.yaml", b"x", None).reason.cause == "unknown"
+
+
+def zipped(stamp, text="hello"):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("a.py", (2024, 1, 1, 0, 0, stamp)), text)
+        archive.writestr(zipfile.ZipInfo("b.py", (2024, 1, 1, 0, 0, 0)), "same")
+    return out.getvalue()
+
+
+def test_a_zip_whose_members_have_other_times(tmp_path):
+    reason = explained(tmp_path, "/app.whl", zipped(0), zipped(2)).reason
+    assert reason.cause == "archive-header"
+    assert len(reason.inside) == 1
+    assert reason.inside[0].startswith("a.py: time")
+
+
+def test_a_zip_whose_members_differ(tmp_path):
+    reason = explained(tmp_path, "/app.jar", zipped(0), zipped(0, "other")).reason
+    assert (reason.cause, reason.inside) == ("archive-content", ("other content: a.py",))
+
+
+def test_a_gzip_header(tmp_path):
+    left, right = (gzip.compress(b"data" * 50, mtime=mtime) for mtime in (1, 2))
+    reason = explained(tmp_path, "/usr/share/doc/x.gz", left, right).reason
+    assert (reason.cause, reason.inside) == ("gzip-header", ("time in the gzip header 1 -> 2",))
+
+
+def test_a_gzip_file_with_another_text_shows_the_text(tmp_path):
+    left, right = (gzip.compress(text, mtime=1) for text in (b"a\nb\n", b"a\nc\n"))
+    reason = explained(tmp_path, "/x.gz", left, right).reason
+    assert reason.cause == "archive-content"
+    assert "-b" in reason.inside
+    assert "+c" in reason.inside
+
+
+@pytest.mark.parametrize("pack", [bytes, lambda data: gzip.compress(data, mtime=1)])
+def test_a_tar_whose_members_have_other_times(tmp_path, pack):
+    left, right = (pack(layer([("f", F(b"x", mtime=m))], tarfile.USTAR_FORMAT)) for m in (1, 2))
+    reason = explained(tmp_path, "/x.tar", left, right).reason
+    assert reason.cause == "archive-header"
+    assert reason.inside[0].startswith("f: time 1")
+
+
+def test_a_static_library_with_times(tmp_path):
+    need("ar")
+    (tmp_path / "a.o").write_bytes(b"object")
+    sides = []
+    for mtime in (1_000_000_000, 1_100_000_000):
+        os.utime(tmp_path / "a.o", (mtime, mtime))
+        (tmp_path / "l.a").unlink(missing_ok=True)
+        subprocess.run(["ar", "rcU", "l.a", "a.o"], cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
+        sides.append((tmp_path / "l.a").read_bytes())
+    reason = explained(tmp_path, "/usr/lib/l.a", *sides).reason
+    assert reason.cause == "archive-header"
+    assert "flag D" in reason.why
+
+
+def gcc(tmp_path, source, *options, name="m.c", cwd=None):
+    need("gcc")
+    folder_ = cwd or tmp_path
+    folder_.mkdir(exist_ok=True)
+    (folder_ / name).write_text(source)
+    subprocess.run(["gcc", *options, "-o", "out", name], cwd=folder_, check=True)
+    return (folder_ / "out").read_bytes()
+
+
+def test_a_program_that_holds_the_time_of_its_compilation(tmp_path):
+    source = 'const char *built = __DATE__ " " __TIME__; int main(void) { return built[0]; }'
+    sides = []
+    for epoch in ("1700000000", "1700086461"):
+        os.environ["SOURCE_DATE_EPOCH"] = epoch
+        try:
+            sides.append(gcc(tmp_path, source))
+        finally:
+            del os.environ["SOURCE_DATE_EPOCH"]
+    reason = explained(tmp_path, "/usr/bin/tool", *sides).reason
+    assert reason.cause == "compile-time"
+    assert any("Nov 14 2023" in line for line in reason.inside)
+
+
+def test_a_program_that_holds_the_folder_it_was_built_in(tmp_path):
+    source = "int main(void) { return 0; }"
+    sides = [gcc(tmp_path, source, "-g", cwd=tmp_path / name) for name in ("one", "two")]
+    reason = explained(tmp_path, "/usr/bin/tool", *sides).reason
+    assert reason.cause == "build-path"
+    assert any(".debug" in line for line in reason.inside)
+
+
+def test_a_program_of_which_only_the_build_id_differs(tmp_path):
+    source = "int main(void) { return 0; }"
+    sides = [gcc(tmp_path, source, f"-Wl,--build-id=0x{n:040x}") for n in (1, 2)]
+    reason = explained(tmp_path, "/usr/bin/tool", *sides).reason
+    assert reason.cause == "compiler-output"
+    assert "only the build id" in reason.why
+
+
+def test_a_program_with_other_code(tmp_path):
+    sides = [gcc(tmp_path, f"int main(void) {{ return {n}; }}", "-Wl,--build-id=none") for n in (1, 2)]
+    reason = explained(tmp_path, "/usr/bin/tool", *sides).reason
+    assert reason.cause == "compiler-output"
+    assert ".text" in reason.inside[0]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "cause"),
+    [
+        ("built 2024-01-01 10:00:00 UTC\n", "built 2024-01-02 11:30:00 UTC\n", "embedded-date"),
+        ("Mon Jan  1 10:00:00 UTC 2024\n", "Tue Jan 23 11:30:00 UTC 2024\n", "embedded-date"),
+        ('{"time": 1704103200.123}', '{"time": 1704103201.5}', "embedded-date"),
+        ("id: 8d3c6e0a-8f56-4c9e-9a50-2f6d0a1b2c3d\n", "id: 11112222-8f56-4c9e-9a50-000011112222\n", "embedded-uuid"),
+        ("src=/tmp/tmpab12/x\n", "src=/tmp/tmpzz99/x\n", "build-path"),
+        ("hash 9f86d081884c7d65\n", "hash 1b4f0e9851971998\n", "random-number"),
+        ("weight 0.1234\n", "weight 0.9876\n", "random-number"),
+        ("hostname: build-1\n", "hostname: runner-abc\n", "embedded-host"),
+        ("a\nb\nc\n", "c\na\nb\n", "line-order"),
+        ("{'a', 'b'}\n", "{'b', 'a'}\n", "line-order"),
+        ("red\n", "blue\n", "unknown"),
+    ],
+)
+def test_what_was_written_into_a_text_file(tmp_path, left, right, cause):
+    difference = explained(tmp_path, "/srv/x", left.encode(), right.encode())
+    assert difference.reason.cause == cause
+    assert difference.reason.diff.startswith("--- first\n+++ second")
+
+
+def test_random_bytes(tmp_path):
+    assert explained(tmp_path, "/srv/seed", os.urandom(512), os.urandom(512)).reason.cause == "random-number"
+
+
+def test_a_record_that_lists_bytecode(tmp_path):
+    left, right = (f"a.py,sha256=x,1\n__pycache__/a.pyc,sha256={h},2\n".encode() for h in "pq")
+    reason = explained(tmp_path, "/usr/lib/python3/site-packages/a-1.dist-info/RECORD", left, right).reason
+    assert (reason.cause, reason.inside) == ("pip-record", ("__pycache__/a.pyc",))
+
+
+def test_condas_record_of_a_package(tmp_path):
+    left, right = (json.dumps({"name": "x", "version": "1", "build": "0", "timestamp": n}).encode() for n in (1, 2))
+    assert explained(tmp_path, "/opt/conda/conda-meta/x-1-0.json", left, right).reason.cause == "conda-history"
+
+
+def test_modes_and_owners_say_what_they_were(tmp_path):
+    difference = explained(tmp_path, "/f", F(b"x", mode=0o644), F(b"x", mode=0o600))
+    assert difference.reason.why == "mode: 0644 -> 0600"
+
+
+def test_a_file_larger_than_is_kept_is_said_to_be_so(tmp_path):
+    from repro_audit.verify.explain import Depth
+
+    paths = []
+    for number in range(2):
+        files = [(f"f{n}", bytes([number + 1]) * 5000) for n in range(5)]
+        paths.append(docker_archive(tmp_path / f"{number}.tar", [layer(files)]))
+    comparison = verify_archives(*paths, depth=Depth(file=5000, total=12_000))
+    assert any("3 differing files were not looked into" in note for note in comparison.notes)
+    assert len(comparison.differences) == 5
+
+
+def test_hostile_content_never_breaks_the_explanation(tmp_path):
+    seeds = [
+        b"\x7fELF\x02\x01" + b"\xff" * 200,
+        b"PK\x03\x04" + b"\xff" * 99,
+        b"\x1f\x8b\x08" + b"\xff" * 50,
+        b"!<arch>\n" + b"9" * 300,
+    ]
+    seeds += [b"\0" * 257 + b"ustar" + b"\xff" * 300, b"\xff" * 20, b""]
+    left = {f"/f{n}": seed for n, seed in enumerate(seeds)}
+    right = {f"/f{n}": seed + b"\x00\xfe" for n, seed in enumerate(seeds)}
+    for path in (
+        "/a.pyc",
+        "/var/lib/dpkg/status",
+        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+        "/c/conda-meta/x.json",
+        "/etc/shadow",
+    ):
+        left[path], right[path] = b"\xff\xfe[", b"{\x00"
+    comparison = images(tmp_path, left, right)
+    assert len(comparison.differences) == len(left)
