@@ -46,6 +46,7 @@ class Lexer:
         "at",
         "depth",
         "escape",
+        "in_pattern",
         "inserted",
         "keep_unset",
         "quotes",
@@ -91,6 +92,7 @@ class Lexer:
         self.unset: dict[str, None] = {}
         self.depth = 0
         self.inserted = 0
+        self.in_pattern = False
 
     def run(self) -> str:
         """The processed text; fills `words`."""
@@ -154,8 +156,11 @@ class Lexer:
             return self._less()
         return self._single() if char == "'" else self._double()
 
-    def _until(self, stop: str, raw_escapes: bool) -> tuple[str, list[str]]:
-        """The processed text up to `stop`, and the unknown names it depends on."""
+    def _until(self, stop: str, raw_escapes: bool, is_pattern: bool) -> tuple[str, list[str]]:
+        """The processed text up to `stop`, and the unknown names it depends on.
+
+        In a pattern, escape characters that mean nothing in quotes are doubled, as the pattern is read once more.
+        """
         if self.depth >= _DEEPEST:
             raise ExpandError("substitutions are nested too deeply")
         # BuildKit shares one word buffer between levels: what stood before a nested substitution in the same word
@@ -163,6 +168,7 @@ class Lexer:
         self.word.clear()
         outer_taint, self.taint = self.taint, []
         outer_escapes, self.raw_escapes = self.raw_escapes, raw_escapes
+        outer_pattern, self.in_pattern = self.in_pattern, is_pattern
         self.depth += 1
         try:
             text, size, escape = self.text, self.size, self.escape
@@ -189,6 +195,7 @@ class Lexer:
             self.depth -= 1
             self.taint = outer_taint
             self.raw_escapes = outer_escapes
+            self.in_pattern = outer_pattern
 
     def _single(self) -> str:
         start = self.at
@@ -197,7 +204,10 @@ class Lexer:
             self.at = self.size
             raise ExpandError("unexpected end of statement while looking for matching single-quote")
         self.at = end + 1
-        return self.text[start : end + 1] if self.raw_quotes else self.text[start + 1 : end]
+        inside = self.text[start + 1 : end]
+        if self.in_pattern:
+            inside = inside.replace(self.escape, self.escape * 2)
+        return f"'{inside}'" if self.raw_quotes else inside
 
     def _double(self) -> str:
         text, size, escape = self.text, self.size, self.escape
@@ -221,14 +231,16 @@ class Lexer:
                 continue
             self.at += 1
             if char == escape:
-                if self.raw_escapes:
-                    out.append(char)
                 following = text[self.at : self.at + 1]
                 if not following:
                     break
                 if following in ('"', "$", escape):
+                    if self.raw_escapes:
+                        out.append(char)
                     char = following
                     self.at += 1
+                elif self.raw_escapes and (self.in_pattern or not self.raw_quotes):
+                    out.append(char)
             out.append(char)
         raise ExpandError("unexpected end of statement while looking for matching double-quote")
 
@@ -306,9 +318,9 @@ class Lexer:
             return kept
         return self._as_written(start, [name]) if value is None else value
 
-    def _operand(self, stop: str, raw_escapes: bool, missing: str) -> tuple[str, list[str]]:
+    def _operand(self, stop: str, raw_escapes: bool, is_pattern: bool, missing: str) -> tuple[str, list[str]]:
         try:
-            return self._until(stop, raw_escapes)
+            return self._until(stop, raw_escapes, is_pattern)
         except ExpandError:
             if self.at >= self.size:
                 raise ExpandError(missing) from None
@@ -323,7 +335,7 @@ class Lexer:
         is_pattern = operator in ("#", "%")
         if null_is_unset and is_pattern:
             raise ExpandError(f"unsupported modifier ({written}) in substitution")
-        word, taint = self._operand("}", is_pattern, "syntax error: missing '}'")
+        word, taint = self._operand("}", is_pattern, is_pattern, "syntax error: missing '}'")
         value, is_set = self._get(name)
         if self.keep_unset and not is_set:
             return f"${{{name}{written}{word}}}"
@@ -355,8 +367,8 @@ class Lexer:
         every = self.text[self.at : self.at + 1] == "/"
         if every:
             self.at += 1
-        pattern, taint = self._operand("/", True, "syntax error: missing '/' in ${}")
-        replacement, more_taint = self._operand("}", True, "syntax error: missing '}'")
+        pattern, taint = self._operand("/", True, True, "syntax error: missing '/' in ${}")
+        replacement, more_taint = self._operand("}", True, False, "syntax error: missing '}'")
         value, is_set = self._get(name)
         if self.keep_unset and not is_set:
             return f"${{{name}/{pattern}/{replacement}}}"
