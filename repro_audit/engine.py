@@ -50,12 +50,17 @@ class Failure:
 
 @dataclass(slots=True, frozen=True)
 class Audited:
-    """What came of one file. `findings` are those that count, `suppressed` how many comments silenced."""
+    """What came of one file.
+
+    `findings` are those that count, `suppressed` how many comments silenced. `failures` are tracebacks, empty unless
+    debugging. `read` is false where the file could not be looked at.
+    """
 
     findings: tuple[Finding, ...] = ()
     inputs: tuple[InputRecord, ...] = ()
     suppressed: int = 0
     failures: tuple[str, ...] = ()
+    read: bool = True
 
 
 class Engine:
@@ -103,7 +108,7 @@ class Engine:
         source = Source(shown, "")
         found: list[Finding] = []
         self._report((Error(Span(0, 0), message),), source, found)
-        return Audited(tuple(found))
+        return Audited(tuple(found), read=False)
 
     def broken_rule(self, path: str, reason: str) -> Audited:
         """What there is to say about a rule file of the user that cannot be used."""
@@ -113,7 +118,7 @@ class Engine:
         """What there is to say about a file that could not be looked at at all."""
         found: list[Finding] = []
         self._show(failure, ("failure",), failure.source, found, None)
-        return Audited(tuple(found), failures=(failure.detail,))
+        return Audited(tuple(found), failures=(failure.detail,), read=False)
 
     def project(self, project: Project) -> Audited:
         """What the rules for whole projects say."""

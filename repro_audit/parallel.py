@@ -177,7 +177,7 @@ def _end(child: int) -> None:
 
 # --- on the way: plain tuples, since pickling frozen dataclasses one by one costs more than finding did ---------------
 
-_Packed = tuple[list[tuple[Any, ...]], list[Source], tuple[InputRecord, ...], int, tuple[str, ...]]
+_Packed = tuple[list[tuple[Any, ...]], list[Source], tuple[InputRecord, ...], int, tuple[str, ...], bool]
 
 
 def _packed(audited: Audited) -> _Packed:
@@ -191,13 +191,13 @@ def _packed(audited: Audited) -> _Packed:
             source = f.source
             sources[key] = Source(source.path, source.text, source.encoding, source.bom)
         rows.append((f.rule, f.family, int(f.severity), f.message, order[key], *f.span, f.fix, f.related, f.aliases))
-    return rows, list(sources.values()), audited.inputs, audited.suppressed, audited.failures
+    return rows, list(sources.values()), audited.inputs, audited.suppressed, audited.failures, audited.read
 
 
 def _unpacked(packed: _Packed) -> Audited:
-    rows, sources, inputs, suppressed, failures = packed
+    rows, sources, inputs, suppressed, failures, read = packed
     findings = tuple(
         Finding(rule, family, Severity(severity), message, sources[place], Span(start, end), fix, related, aliases)
         for rule, family, severity, message, place, start, end, fix, related, aliases in rows
     )
-    return Audited(findings, inputs, suppressed, failures)
+    return Audited(findings, inputs, suppressed, failures, read)

@@ -1,6 +1,6 @@
 """The rule book: reads `rules/<family>/<id>.yaml` and keeps what checking needs in a form that loads in a moment.
 
-Called by the engine's callers (`load`), by `explain` and SARIF for the prose (`read_text`), and by the wheel's build
+Called by the engine's callers (`load`), by reports for the prose (`RuleBook.text`), and by the wheel's build
 hook (`compile_book`). Reading some hundred YAML files takes longer than auditing a Dockerfile, so a wheel carries the
 book as JSON; in a checkout the same JSON is kept in `__pycache__`, and made anew when a rule file changes.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from repro_audit.finding import Severity
+from repro_audit.result import RuleText
 
 # The fact types of `on:`, by the class name of the fact, and the file kinds that a rule may ask for instead.
 FACT_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -24,10 +25,6 @@ FACT_NAMES: Mapping[str, tuple[str, ...]] = {
     "Download": ("download", "input"),
     "ActionRef": ("action", "input"),
     "Container": ("container",),
-    "Installation": ("install",),
-    "IndexOption": ("index-option",),
-    "ContextFile": ("context-file",),
-    "Health": ("healthcheck",),
     "Installation": ("install",),
     "IndexOption": ("index-option",),
     "ContextFile": ("context-file",),
@@ -61,7 +58,7 @@ ON_NAMES: frozenset[str] = frozenset(
     ["file", *(n for names in FACT_NAMES.values() for n in names), *(n for names in KINDS.values() for n in names)]
 )
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class RuleError(ValueError):
@@ -103,9 +100,19 @@ class Rule:
 
 @dataclass(slots=True, frozen=True)
 class RuleBook:
-    """All rules by id, and how to find them by other names."""
+    """All rules by id, and how to find them by other names. `prose` has why and fix of those whose text is stored."""
 
     rules: Mapping[str, Rule]
+    prose: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def text(self, rule: str) -> RuleText:
+        """The prose of the rule called `rule`; raises RuleError and OSError where it is not stored and cannot be read."""
+        known = self.rules[rule]
+        if rule in self.prose:
+            return RuleText(*self.prose[rule], known.references)
+        from repro_audit.rule_file import read_text
+
+        return read_text(known)
 
     def named(self, name: str) -> tuple[Rule, ...]:
         """The rules that `name` means: an id, a family, an alias (in any case) or a glob over those."""
@@ -140,7 +147,7 @@ class RuleBook:
             if rule.id in joined:
                 raise RuleError(f"{rule.file}: the id `{rule.id}` is taken by {joined[rule.id].file}")
             joined[rule.id] = rule
-        return RuleBook(joined)
+        return RuleBook(joined, self.prose)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -170,7 +177,7 @@ def load() -> RuleBook:
     cache = os.path.join(here, "__pycache__", "rulebook.json")
     stored = _read_json(cache)
     if stored is None or stored.get("stamp") != stamp:
-        stored = {"format": _FORMAT, "stamp": stamp, "rules": _plain(read_folder(folder))}
+        stored = _stored(folder, stamp)
         try:
             os.makedirs(os.path.dirname(cache), exist_ok=True)
             _write_json(cache, stored)
@@ -181,15 +188,7 @@ def load() -> RuleBook:
 
 def compile_book(folder: str, target: str) -> None:
     """Write the book of the rules in `folder` to the JSON file `target`; raises RuleError. For building a wheel."""
-    _write_json(target, {"format": _FORMAT, "stamp": "", "rules": _plain(read_folder(folder))})
-
-
-def read_folder(folder: str, *, builtin: bool = True) -> list[Rule]:
-    """The rules of a folder of YAML files, in one folder per family or flat; raises RuleError and OSError."""
-    from repro_audit.rule_file import read_rule
-
-    found = [read_rule(path, family, builtin=builtin) for path, family in rule_files(folder)]
-    return sorted(found, key=lambda rule: (rule.family, rule.id))
+    _write_json(target, _stored(folder, ""))
 
 
 def read_user_rules(folder: str) -> tuple[list[Rule], list[tuple[str, str]]]:
@@ -217,6 +216,15 @@ def rule_files(folder: str) -> list[tuple[str, str]]:
                 with os.scandir(entry.path) as inner:
                     found += [(e.path, entry.name) for e in inner if e.name.endswith((".yaml", ".yml"))]
     return sorted(found)
+
+
+def _stored(folder: str, stamp: str) -> dict[str, object]:
+    """The book of a folder as it is stored; `stamp` tells which state of the folder it is of."""
+    from repro_audit.rule_file import read_rule_file
+
+    files = [read_rule_file(path, family) for path, family in rule_files(folder)]
+    prose = {file.rule.id: (file.text.why, file.text.fix) for file in files}
+    return {"format": _FORMAT, "stamp": stamp, "rules": _plain([file.rule for file in files]), "prose": prose}
 
 
 def _stamp(folder: str) -> str:
@@ -249,8 +257,9 @@ def _plain(rules: list[Rule]) -> list[dict[str, object]]:
 
 def _book(stored: Mapping[str, object], folder: str) -> RuleBook:
     rules: dict[str, Rule] = {}
-    listed = stored["rules"]
+    listed, prose = stored["rules"], stored["prose"]
     assert isinstance(listed, list)
+    assert isinstance(prose, dict)
     for fields in listed:
         rule = Rule(
             id=fields["id"],
@@ -269,7 +278,7 @@ def _book(stored: Mapping[str, object], folder: str) -> RuleBook:
         if rule.match is None and rule.check is None:
             rule = _with_empty_match(rule)
         rules[rule.id] = rule
-    return RuleBook(rules)
+    return RuleBook(rules, {name: (why, fix) for name, (why, fix) in prose.items()})
 
 
 def _with_empty_match(rule: Rule) -> Rule:

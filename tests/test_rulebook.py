@@ -97,7 +97,10 @@ def test_a_stored_book_is_the_book(folder: Path) -> None:
     target = folder / "book.json"
     rulebook.compile_book(str(folder), str(target))
     stored = rulebook._book(json.loads(target.read_text()), str(folder))
-    assert list(stored.rules.values()) == rulebook.read_folder(str(folder))
+    assert list(stored.rules.values()) == [
+        rule_file.read_rule(path, family) for path, family in rulebook.rule_files(str(folder))
+    ]
+    assert stored.text("no-foo") == rule_file.RuleText("Foo.", "Bar.", ("https://example.org",))
 
 
 def test_two_rules_of_one_name_are_an_error(folder: Path) -> None:
@@ -127,7 +130,7 @@ def test_the_shipped_book_is_stored_and_made_anew_when_a_rule_changes(
         (package / name).write_text("")
     monkeypatch.setattr(rulebook, "__file__", str(package / "rulebook.py"))
     assert set(rulebook.load().rules) == {"no-foo"}
-    monkeypatch.setattr(rulebook, "read_folder", lambda folder: pytest.fail("the stored book was not used"))
+    monkeypatch.setattr(rule_file, "read_rule_file", lambda *_: pytest.fail("the stored book was not used"))
     assert set(rulebook.load().rules) == {"no-foo"}
     monkeypatch.undo()
     monkeypatch.setattr(rulebook, "__file__", str(package / "rulebook.py"))

@@ -145,6 +145,7 @@ def audit(request: Request) -> Audit:
     findings: list[Finding] = []
     inputs: list[InputRecord] = []
     traces: list[str] = []
+    complete = True
     suppressed = 0
     with _progress(count, enabled=request.progress) as advance:
         for tree in trees:
@@ -156,16 +157,19 @@ def audit(request: Request) -> Audit:
                 findings += audited.findings
                 inputs += audited.inputs
                 suppressed += audited.suppressed
+                complete = complete and audited.read
                 traces += [detail for detail in audited.failures if detail]
     for path, reason in broken:
         findings += engine.broken_rule(os.path.relpath(path), reason).findings
     findings.sort(key=lambda f: (f.path, f.span, f.rule, f.message))
     problems = [problem for tree in trees for problem in tree.problems]
     notes = [Note(p.message, p.shown) for p in problems if not _stops(p) and p.reason != "unreadable" and p.named]
+    level = level_of(record.pin for record in inputs) if count else None
     result = Result(
         findings=tuple(findings),
         inputs=tuple(inputs),
-        level=level_of(record.pin for record in inputs) if count else None,
+        # What could not be read may hold worse.
+        level=level if complete or not level else None,
         files=count,
         rules_run=len(selection.chosen),
         rules=records(book, findings),
@@ -214,10 +218,8 @@ def records(book: RuleBook, findings: Iterable[Finding]) -> dict[str, RuleRecord
 
 def _texts(book: RuleBook) -> Callable[[str], RuleText]:
     def text(rule: str) -> RuleText:
-        from repro_audit.rule_file import read_text
-
         try:
-            return read_text(book.rules[rule])
+            return book.text(rule)
         except (KeyError, OSError, rulebook.RuleError):
             return RuleText("", "")  # a report without the prose is better than none
 
