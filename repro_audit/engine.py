@@ -214,7 +214,7 @@ class Engine:
             counted = kept + [f for f in counted if f.source is not facts.source]
             if self._for(("suppression",)):
                 idle: list[Finding] = []
-                for needless in suppressions.unused(self._all_judged()):
+                for needless in suppressions.unused(self._all_judged(), self.selection.known):
                     self._show(needless, ("suppression",), facts.source, idle, None)
                 counted += [f for each in idle if (f := finish(each, path, kind)) is not None]
         return _unique(counted), suppressed

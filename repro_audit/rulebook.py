@@ -105,6 +105,13 @@ class RuleBook:
     rules: Mapping[str, Rule]
     prose: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Every id, family and alias, lower case."""
+        return frozenset(
+            name.lower() for rule in self.rules.values() for name in (rule.id, rule.family, *rule.all_aliases)
+        )
+
     def text(self, rule: str) -> RuleText:
         """The prose of the rule called `rule`; raises RuleError and OSError where it is not stored and cannot be read."""
         known = self.rules[rule]

@@ -42,13 +42,15 @@ class Chosen:
 class Selection:
     """The rules of a run.
 
-    `per_file` pairs a test of a file's path, relative to the folder `root`, with what is ignored there.
+    `per_file` pairs a test of a file's path, relative to the folder `root`, with what is ignored there. `known` are all
+    names (lower case) that rules have, whether they run or not.
     """
 
     chosen: Mapping[str, Chosen]
     per_file: tuple[tuple[Callable[[str], bool], Mapping[str, frozenset[str] | None]], ...] = ()
     hadolint: Hadolint | None = None
     root: str = ""
+    known: frozenset[str] = frozenset()
 
     def finish(self, finding: Finding, path: str, kind: str) -> Finding | None:
         """The finding as settings want it, or None where they hide it; `path` is relative to the root."""
@@ -123,7 +125,7 @@ def choose(
         if aliases is None or (level is Severity.OFF and rule_id not in exact):
             continue
         chosen[rule_id] = Chosen(book.rules[rule_id], level or None, only, aliases)
-    return Selection(chosen, _per_file(book, per_file_ignores or {}), hadolint, root)
+    return Selection(chosen, _per_file(book, per_file_ignores or {}), hadolint, root, book.names)
 
 
 def resolve(book: RuleBook, name: str) -> list[tuple[Rule, str | None]]:

@@ -12,6 +12,7 @@ A comment above an instruction of a Dockerfile covers all lines of it; one betwe
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,21 +105,28 @@ class Suppressions:
                 found[line] = [*found[line], *group] if line in found else group
         return found
 
-    def unused(self, judged: set[str]) -> list[Suppression]:
-        """Our comments that silenced nothing; a name counts only when all it may mean is in `judged` (lower case)."""
+    def unused(self, judged: Set[str], known: Set[str]) -> list[Suppression]:
+        """Our comments that silenced nothing, or name what is not among the `known` names (all lower case).
+
+        A name counts as needless only when it is in `judged`: all that it may mean has run.
+        """
         from dataclasses import replace
 
         found = list(self.faults)
         for suppression in self.listed:
             if not suppression.ours:
                 continue
+            strange = [name for name in suppression.names if name.lower() not in known]
             idle = [name for name in suppression.names if name not in suppression.used and name.lower() in judged]
+            if strange:
+                named = ", ".join(f"`{name}`" for name in strange)
+                found.append(replace(suppression, reason=f"no rule is called {named}"))
             if not suppression.names:
                 if not suppression.used and "" in judged:
                     found.append(
                         replace(suppression, reason="there is nothing to ignore here", fix=_removal(suppression, []))
                     )
-            elif idle:
+            elif idle and not strange:
                 kept = [name for name in suppression.names if name not in idle]
                 named = ", ".join(f"`{name}`" for name in idle)
                 found.append(
@@ -176,6 +184,8 @@ def _ours(
     span = Span(start + found.start(), start + found.end())
     word = found[1]
     if word not in ("ignore", "ignore-file"):
+        if shown[: found.start()].strip(" \t#/*;"):
+            return  # a sentence about this program
         reason = f"`{word}` is not understood; `ignore[...]` and `ignore-file[...]` are"
         faults.append(Suppression(source, span, (), 0, 0, True, reason))
         return
