@@ -94,7 +94,9 @@ class Tree:
         return path not in self.given and stat.S_ISDIR(self._mode(path))
 
     def shown(self, path: str) -> str:
-        """How reports name the file at `path`."""
+        """How reports name the file at `path`, the root itself being the empty path."""
+        if not path:
+            return self._shown_prefix.rstrip("/") or "."
         if self._standing and path.startswith(self._standing):
             return path[len(self._standing) :]
         return self._shown_prefix + path

@@ -76,7 +76,7 @@ _SERVICES = r"(?m)^(?:services|include)[ \t]*:"
 _RUNS = r"(?m)^runs[ \t]*:"
 _JOBS = r"(?m)^jobs[ \t]*:"
 _BOOTSTRAP = r"(?im)^[ \t]*bootstrap[ \t]*:"
-_REQUIREMENT = r"""(?x)[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]\n]*\])?[ \t]*
+_REQUIREMENT = r"""(?x)[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]\n]*\][ \t]*)?
     (?:(?P<bound>(?:[=~!<>]=|===|[<>]|\()[ \t]*[^ \t\n].*|@[ \t]*\S.*)|;.*|\\|[ \t]\#.*)?\Z"""
 _REQUIREMENT_OPTION = (
     r"-(?:[rce][ \t=]?\S|-(?:requirement|constraint|editable|index-url|extra-index-url|find-links|no-index|pre|hash"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro_audit import gitignore
+from repro_audit import gitignore, kind
 from repro_audit.discover import Tree, discover, kind_of
 from repro_audit.filetree import MAX_BYTES
 
@@ -273,6 +273,42 @@ def test_what_git_leaves_out_is_left_out_and_nothing_else(
         assert set(found(folder)) == {path for path in expected if kind_of(path) == "dockerfile"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + " " * 250_000 + "!",
+        "a" * 250_000 + "!",
+        "#" * 250_000,
+        " " * 250_000,
+        "FROM " * 50_000,
+        "\n" * 250_000 + "x",
+        "[" * 250_000,
+        "a[" + "," * 250_000,
+        "\n# x" * 60_000 + "\n{",
+        "services" * 30_000,
+        "FROM \\\n" * 40_000 + "{",
+    ],
+)
+def test_telling_kinds_apart_takes_no_longer_for_odd_texts(text: str) -> None:
+    start = time.perf_counter()
+    kind.by_content(text)
+    for name in (
+        "Dockerfile",
+        "Dockerfile.in",
+        "compose.yml",
+        "a-compose.yml",
+        "env.yml",
+        "action.yml",
+        "x.in",
+        "x.def",
+    ):
+        guess = kind.guess(name)
+        assert guess is not None
+        if guess.confirm is not None:
+            guess.confirm(text)
+    assert time.perf_counter() - start < 2
+
+
 def test_an_ignore_pattern_cannot_make_the_walk_slow() -> None:
     patterns = gitignore.parse(b"a*" * 40 + b"b\n" + b"**/a/" * 40 + b"b\n")
     assert patterns is not None
@@ -348,6 +384,8 @@ def test_files_are_shown_as_they_can_be_opened_from_where_the_user_stands(write:
     assert [f.shown for f in only([str(folder / "a")], cwd=str(folder)).files] == ["a/Dockerfile"]
     assert [f.shown for f in only([str(folder / "a")], cwd=str(folder / "b")).files] == [f"{folder}/a/Dockerfile"]
     assert [f.shown for f in only(["."], cwd=str(folder / "a")).files] == ["Dockerfile"]
+    assert only(["."], cwd=str(folder)).shown("") == "."
+    assert only(["a"], cwd=str(folder)).shown("") == "a"
 
 
 def test_standard_input_is_taken_for_the_named_file(write: Write) -> None:
@@ -522,8 +560,8 @@ def test_a_tree_can_be_sent_to_another_process(write: Write) -> None:
     assert tree.read("Dockerfile") == FROM.encode()
 
 
-def test_fifty_thousand_files_are_walked_in_seconds(tmp_path: Path) -> None:
-    for number in range(500):
+def test_ten_thousand_files_are_walked_in_a_moment(tmp_path: Path) -> None:
+    for number in range(100):
         folder = tmp_path / f"{number % 10}" / f"{number}"
         folder.mkdir(parents=True)
         for each in range(100):
@@ -532,4 +570,4 @@ def test_fifty_thousand_files_are_walked_in_seconds(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.log\nbuild/\n")
     start = time.perf_counter()
     assert len(only([str(tmp_path)]).files) == 1
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 2
