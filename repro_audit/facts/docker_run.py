@@ -102,7 +102,7 @@ def container_of(command: Command, built: frozenset[str] = frozenset()) -> Conta
         span=command.span,
         image=reference,
         gpus=gpus,
-        commands=_commands(command, command.words[image_at + 1 :]),
+        commands=_commands(command, command.words[image_at + 1 :], settings.all("entrypoint")),
     )
 
 
@@ -349,13 +349,17 @@ def mount(text: str, span: Span) -> Mount:
     return Mount(fields.get("type", "volume"), origin, target, bool(compose_value.boolean(readonly)), span)
 
 
-def _commands(command: Command, words: Sequence[shell.Word]) -> tuple[Command, ...]:
-    """What runs inside: the words after the image, `sh -c` and its likes followed."""
-    if not words:
-        return ()
+def _commands(command: Command, words: Sequence[shell.Word], entrypoint: list[Option]) -> tuple[Command, ...]:
+    """What runs inside: the entrypoint given and the words after the image, `sh -c` and its likes followed."""
     source = command.source
     parts = tuple(_excerpt(source, word) for word in words)
-    text = source.excerpt(Span(words[0].span.start, max(words[0].span.start, words[-1].span.end)))
+    if entrypoint and entrypoint[-1].value:
+        value, span = entrypoint[-1].value, entrypoint[-1].span
+        parts = (join(source, [(value, span.start, span.end - span.start)]), *parts)
+    if not parts:
+        return ()
+    first = parts[0].whole.start
+    text = source.excerpt(Span(first, max(first, parts[-1].whole.end)))
     script = shell.parse_exec(parts, text)
     found = shell_commands.commands(script, command.variables, where="docker-run", when="start", exec_form=True)
     return tuple(found)

@@ -165,6 +165,12 @@ def from_document(document: Document, variables: Lookup[str, str] | None = None)
     return _Reader(document, variables or {}).compose()
 
 
+def extends_of(service: Mapping) -> Extends | None:
+    """What a service's mapping says it extends."""
+    reader = _Reader(Document(service.entries[0].key.content.source, None), {}) if service.entries else None
+    return reader.extends(service.get("extends")) if reader else None
+
+
 class _Reader:
     """Makes typed services of nodes. Whatever has the wrong shape is left out: the schema complains about it."""
 
