@@ -15,6 +15,8 @@ from repro_audit.syntax.compose_value import Value
 
 # What moby's nvidia driver answers to, and the words that its images' NVIDIA_DRIVER_CAPABILITIES knows.
 CAPABILITIES = frozenset("gpu nvidia compute compat32 graphics utility video display ngx".split())
+# Other devices that may be asked for; close to `gpu` as words, and no misspelling of it.
+_OTHERS = frozenset("tpu npu fpga".split())
 _DRIVERS = ("nvidia", "cdi", "amd")
 _KEYS = ("driver", "count", "device_ids", "capabilities", "options")
 _ROCM = ("/dev/kfd", "/dev/dri")
@@ -140,6 +142,8 @@ def _shown(value: Value | None) -> str | None:
 def _near(word: str, known: frozenset[str] | tuple[str, ...]) -> str | None:
     if word in known:
         return word
+    if word in _OTHERS:
+        return None
     import difflib
 
     found = difflib.get_close_matches(word.lower(), sorted(known), 1, 0.6)
