@@ -12,7 +12,7 @@ A comment above an instruction of a Dockerfile covers all lines of it; one betwe
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,7 @@ class Suppressions:
                 found[line] = [*found[line], *group] if line in found else group
         return found
 
-    def unused(self, judged: Set[str], known: Set[str]) -> list[Suppression]:
+    def unused(self, judged: AbstractSet[str], known: AbstractSet[str]) -> list[Suppression]:
         """Our comments that silenced nothing, or name what is not among the `known` names (all lower case).
 
         A name counts as needless only when it is in `judged`: all that it may mean has run.

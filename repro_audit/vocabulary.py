@@ -16,7 +16,8 @@ from repro_audit.rulebook import KINDS, nearest
 
 _MODULES = (
     "finding source syntax.error syntax.dockerfile syntax.shell syntax.tree discover facts.pin facts.file facts.input "
-    "facts.command facts.instruction facts.stage facts.container facts.installation facts.context facts.health facts.project suppression engine"
+    "facts.command facts.instruction facts.stage facts.container facts.installation facts.context facts.health "
+    "facts.project suppression engine"
 ).split()
 _CLASSES = {
     "instruction": ("facts.instruction", "Instruction"),

@@ -42,8 +42,26 @@ def test_case_may_be_ignored() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(", ")", "[", "a**", "*a", r"(a)\1", "(?=a)", "(?P<n>a)", "a{3,2}", "a{1001}", "\\", "^*", "((a{100}){100}){100}"]
-    + ["[b-a]", "(" * 60 + ")" * 60, r"[\q]", r"\q", r"\B"],
+    [
+        "(",
+        ")",
+        "[",
+        "a**",
+        "*a",
+        r"(a)\1",
+        "(?=a)",
+        "(?P<n>a)",
+        "a{3,2}",
+        "a{1001}",
+        "\\",
+        "^*",
+        "((a{100}){100}){100}",
+        "[b-a]",
+        "(" * 60 + ")" * 60,
+        r"[\q]",
+        r"\q",
+        r"\B",
+    ],
 )
 def test_what_is_broken_or_not_available_is_an_error(text: str) -> None:
     with pytest.raises(pattern.PatternError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from repro_audit.cli import app as application
-from repro_audit.cli import check as check_module
 from repro_audit.cli.options import OPTIONS, CheckOptions, explicit, read
 
 
