@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from repro_audit.facts.container import GpuRequest
 from repro_audit.source import Source, Span
-from repro_audit.syntax.compose import DeviceRequest
-from repro_audit.syntax.compose_value import Value
+
+if TYPE_CHECKING:
+    from repro_audit.syntax.compose import DeviceRequest
+    from repro_audit.syntax.compose_value import Value
 
 # What moby's nvidia driver answers to, and the words that its images' NVIDIA_DRIVER_CAPABILITIES knows.
 CAPABILITIES = frozenset("gpu nvidia compute compat32 graphics utility video display ngx".split())

@@ -38,12 +38,16 @@ def schema() -> Schema:
     return _cache[0]
 
 
-def violations(root: Node | None) -> tuple[Error, ...]:
-    """What in the file breaks the schema, in order of place."""
+def violations(root: Node | None, *, unique: bool = False) -> tuple[Error, ...]:
+    """What in the file breaks the schema, in order of place.
+
+    Repeated items are complained about with `unique` only: the schema forbids them, but compose drops them before it
+    looks (`EnforceUnicity` in compose-go), so such a file runs.
+    """
     if root is None:
         return ()
     whole = schema()
-    checker = _Checker(whole)
+    checker = _Checker(whole, unique)
     if isinstance(root, Mapping):
         old = _version_one(root)
         if old is not None:
@@ -69,8 +73,9 @@ def _version_one(root: Mapping) -> Error | None:
 class _Checker:
     """One run over a file. A node shared by aliases is checked once for each schema it meets."""
 
-    def __init__(self, root: Schema) -> None:
+    def __init__(self, root: Schema, unique: bool) -> None:
         self.root = root
+        self.repeats = unique
         self.errors: list[Error] = []
         self.seen: set[tuple[int, int]] = set()
         self.patterns: dict[str, re.Pattern[str]] = {}
@@ -100,7 +105,7 @@ class _Checker:
             if items is not None:
                 for index, item in enumerate(node.items):
                     self.check(item, items, f"{name}[{index}]")
-            if part.get("uniqueItems"):
+            if self.repeats and part.get("uniqueItems"):
                 self.unique(node, name)
 
     def resolved(self, part: Schema) -> Schema:

@@ -248,9 +248,15 @@ def test_what_breaks_the_schema_is_named_with_its_place_and_the_nearest_key() ->
         ("services: {s: {dns_opt: [a, a]}}", "a", "twice"),
     ):
         source = Source("compose.yaml", text)
-        errors = compose_schema.violations(compose.parse(source).document.root)
+        errors = compose_schema.violations(compose.parse(source).document.root, unique=True)
         assert [source.slice(e.span) for e in errors] == [at], text
         assert message in errors[0].message
+
+
+def test_repeated_items_that_compose_drops_are_no_violation_by_default() -> None:
+    root = read("services: {s: {environment: [A=1, A=1]}}").document.root
+    assert not compose_schema.violations(root)
+    assert compose_schema.violations(root, unique=True)
 
 
 def test_variables_and_reset_values_are_no_violation() -> None:
@@ -292,7 +298,7 @@ def test_the_verdict_is_that_of_the_jsonschema_library(keys: dict[str, str]) -> 
     body = ", ".join(f"{k}: {v}" for k, v in keys.items())
     root = read(f"services: {{s: {{{body}}}}}").document.root
     validator = jsonschema.Draft7Validator(compose_schema.schema())
-    assert bool(compose_schema.violations(root)) == bool(list(validator.iter_errors(_plain(root))))
+    assert bool(compose_schema.violations(root, unique=True)) == bool(list(validator.iter_errors(_plain(root))))
 
 
 @settings(max_examples=150, deadline=None)
