@@ -191,7 +191,7 @@ class Reader:
                     continue
                 name, expand = read
             chomp = match.group(2) == "-"
-            first, first_offset = self.at, self.offset
+            first, first_offset = self.at, min(self.offset, len(self.text))
             last, terminated = self._terminator(name, chomp)
             self.offset += sum(map(len, self.lines[first:last])) + last - first
             lines = Span(first_offset, min(self.offset, len(self.text)))
