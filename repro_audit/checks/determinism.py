@@ -57,7 +57,7 @@ def install_at_start(command: Command) -> Iterator[Problem]:
     outside = [p for p in taken.packages if p.pin.level != Level.LOCAL]
     python = taken.python
     if not outside and not taken.files:
-        if python is None or not python.projects or python.no_deps:
+        if python is None or not python.projects or "--no-deps" in python.flags:
             return
     text = " ".join(command.source.slice(command.span).split())
     yield Problem(command.source, command.span, values={"text": text if len(text) <= 60 else text[:57] + "..."})

@@ -179,6 +179,8 @@ def pip_vcs_unpinned(package: Package) -> Iterator[Problem]:
 
 def pip_index_ambiguous(option: IndexOption) -> Iterator[Problem]:
     """`--extra-index-url`, or `--find-links` on an address."""
+    if option.tool == "uv":
+        return  # uv asks the indexes in order and stops at the first that has the package.
     if option.option == "--extra-index-url" or (option.option == "--find-links" and "://" in option.value):
         if not option.value.startswith("file:"):
             yield Problem(option.source, option.span)

@@ -26,6 +26,7 @@ from repro_audit.syntax.dockerfile_check import check_instructions
 if TYPE_CHECKING:
     from repro_audit.discover import File
     from repro_audit.facts.project import Project
+    from repro_audit.facts.python_install import Install
 
 
 def read(project: Project, file: File, source: Source) -> FileFacts:
@@ -58,6 +59,8 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
             if instruction.keyword != "RUN":
                 continue
             stage.packages += taken.packages
+            if taken.python is not None and (taken.python.projects or taken.python.manifest):
+                stage.manifests += _projects(taken.python, command, instruction, copies, context)
             for path, span in taken.files:
                 used = _installed(path, span, command, instruction, copies, context)
                 if used is None:
@@ -228,6 +231,24 @@ def _installed(
     if found is None:
         return None
     return _file(found, span, instruction, command, context)
+
+
+def _projects(
+    python: Install,
+    command: Command,
+    instruction: Instruction,
+    copies: dict[int, list[Copy]],
+    context: BuildContext | None,
+) -> tuple[str, ...]:
+    """The manifests of the local projects that a command installs (`pip install .`, `uv sync`)."""
+    folders = [path.partition("[")[0] for path, _ in python.projects] or ["."]
+    found = []
+    for folder in folders:
+        path = posixpath.join(folder, "pyproject.toml")
+        used = _installed(path, command.span, command, instruction, copies, context)
+        if used is not None and used.state == "found":
+            found.append(used.project_path)
+    return tuple(found)
 
 
 def _listed(project: Project, path: str, stage: Stage, seen: set[str]) -> tuple[Package, ...]:

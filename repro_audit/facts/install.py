@@ -85,8 +85,7 @@ def facts_of(command: Command, taken: Taken) -> list[object]:
         ecosystem = taken.packages[0].ecosystem
         facts.append(Installation(command.source, command.span, ecosystem, taken.packages, command, command.stage))
     if taken.python is not None:
-        tool = taken.python.tool
-        facts += [
-            IndexOption(command.source, o.span, o.name, o.value, tool, command) for o in taken.python.index_options
-        ]
+        python = taken.python
+        for option, values in (("--extra-index-url", python.extra_index_urls), ("--find-links", python.find_links)):
+            facts += [IndexOption(command.source, v.span, option, v.text, python.tool, command) for v in values]
     return facts

@@ -40,6 +40,7 @@ class Project:
         self._by_path = {file.path: file for file in tree.files}
         self._facts: dict[str, FileFacts] = {}
         self._sources: dict[str, Source | None] = {}
+        self._installed: set[str] | None = None
         self._stated: dict[str, tuple[object, tuple[Container, ...]]] = {}
         self._builds: dict[str, list[tuple[Build, Container]]] | None = None
 
@@ -94,6 +95,20 @@ class Project:
 
         kinds = ("compose", "devcontainer", "workflow", "action")
         return tuple(f for said in self.of_kind(*kinds) for f in said.facts if isinstance(f, Container))
+
+    def installs(self, manifest: str) -> bool:
+        """Whether an image of the project is built from this manifest (`pip install .`, `uv sync`, ...)."""
+        if self._installed is None:
+            from repro_audit.facts.stage import Stage
+
+            self._installed = {
+                path
+                for said in self.of_kind("dockerfile")
+                for stage in said.facts
+                if isinstance(stage, Stage)
+                for path in stage.manifests
+            }
+        return manifest in self._installed
 
     def stated(self, file: File) -> tuple[object, tuple[Container, ...]]:
         """The AST of a compose file or devcontainer and its containers, not yet linked to what they build."""
