@@ -9,7 +9,7 @@ import pytest
 from repro_audit import config, rulebook
 from repro_audit.cli.audit import Request, audit
 from repro_audit.cli.mend import apply_fixes
-from repro_audit.discover import Tree, discover
+from repro_audit.discover import discover
 from repro_audit.engine import Engine
 from repro_audit.facts.project import Project
 from repro_audit.finding import Finding
@@ -29,15 +29,15 @@ def build(folder: Path, example: Example) -> None:
     (folder / ".git").mkdir(exist_ok=True)
 
 
-def findings(folder: Path, rule: str, example: Example) -> tuple[Finding, ...]:
-    """What the rule and its companions say about the example's project."""
+def findings(rule: str, example: Example) -> tuple[Finding, ...]:
+    """What the rule and its companions say about the project in the current folder."""
     settings = config.from_values(example.settings)
     # The rules that are silenced by a comment must run for a needless comment to be known.
     names = [] if rule == "unused-suppression" else [rule]
     engine = Engine(choose(BOOK, select=names))
     found: list[Finding] = []
-    for tree in discover([str(folder)]):
-        project = Project(Tree(tree.root, tree.files), settings.for_rules)
+    for tree in discover(["."]):
+        project = Project(tree, settings.for_rules)
         for file in tree.files:
             found += engine.file(project, file).findings
         found += engine.project(project).findings
@@ -52,9 +52,12 @@ def place(finding: Finding, example: Example) -> str:
 @pytest.mark.parametrize(
     ("rule", "example"), [(r, e) for r, _, e in EXAMPLES], ids=[f"{r}-{n}" for r, n, _ in EXAMPLES]
 )
-def test_an_example_is_found_where_it_says_and_nowhere_else(rule: str, example: Example, tmp_path: Path) -> None:
+def test_an_example_is_found_where_it_says_and_nowhere_else(
+    rule: str, example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(tmp_path, example)
-    found = findings(tmp_path, rule, example)
+    monkeypatch.chdir(tmp_path)
+    found = findings(rule, example)
     broken = [f"{f.path}: {f.message}" for f in found if f.rule == "internal-error"]
     assert not broken
     assert sorted(place(f, example) for f in found if f.rule == rule) == sorted(example.at)

@@ -22,8 +22,8 @@ fail-on = "error"
 profile = "default"
 
 # Rules by id, family, another linter's name or glob.
-# ignore = ["healthcheck-missing", "DL3059"]
-# extend-select = ["consecutive-run"]
+# ignore = ["healthcheck-missing", "DL3008", "gpu-*"]
+# extend-select = ["image-not-digest"]
 
 # Files and folders to leave out, as in .gitignore.
 # exclude = ["third_party/"]
