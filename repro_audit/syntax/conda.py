@@ -57,7 +57,7 @@ _SPEC = re.compile(r"(?:([^\s\[\]<>=!~]*?)::)?([A-Za-z0-9_.*-]+)")
 _BRACKET_ITEM = re.compile(r"\b(version|build|channel)[ \t]*=[ \t]*(?:'([^']*)'|\"([^\"]*)\"|([^,'\"\]]*))")
 _URL = re.compile(r"(?:https?|file|s3|ftp)://|(?:\.{0,2}/|[A-Za-z]:\\).*\.(?:conda|tar\.bz2)")
 _FILE = re.compile(r"(.+)-([^-]+)-([^-]+)\.(?:conda|tar\.bz2)")
-_EXACT = re.compile(r"(={1,2})([^=<>!~,|*\s]+)=([^=<>!~,|\s]+)")
+_EXACT = re.compile(r"(={1,2})([^=<>!~,|\s]+)=([^=<>!~,|\s]+)")
 _SHOWN = 200
 
 
@@ -127,7 +127,7 @@ def _list(source: Source) -> Environment:
 
 
 def parse_spec(text: Excerpt) -> MatchSpec | Error:
-    """One match specification: `numpy=1.26`, `conda-forge::numpy>=1.2`, `numpy 1.26.4 py310_0`, `numpy[version='>=1']`."""
+    """One match specification: `numpy=1.26`, `conda-forge::numpy>=1.2`, `numpy 1.26.4 py310_0`, `numpy[build=x]`."""
     raw = text.text
     start, end = len(raw) - len(raw.lstrip()), len(raw.rstrip())
     if (sign := raw.find(" #", start, end)) >= 0:
@@ -161,12 +161,13 @@ def parse_spec(text: Excerpt) -> MatchSpec | Error:
         if constraint[0] not in "=<>!~" and not rest[0].isspace():
             return Error(whole, f"Invalid match specification: {shown[:_SHOWN]!r}")
         if exact := _EXACT.fullmatch(constraint.replace(" ", "")):
-            version, build = f"=={exact[2]}", exact[3]
+            version, build = exact[2] if "*" in exact[2] else f"=={exact[2]}", exact[3]
         else:
             words = constraint.split()
-            plain = (
-                len(words) == 2 and constraint[0] not in "<>!~" and words[0] not in ("=", "==") and words[0][-1] != ","
-            )
+            plain = len(words) == 2 and constraint[0] not in "<>!~" and words[0] not in ("=", "==")
+            plain = plain and words[0][-1] != ","
+            if len(words) > 2 and not any(c in constraint for c in "=<>!~|,"):
+                return Error(whole, f"Invalid match specification: {shown[:_SHOWN]!r}")
             if plain and words[1][0] not in "<>=!~|,":
                 version, build = words[0], words[1]
             else:
@@ -194,7 +195,7 @@ def _address(text: Excerpt, start: int, end: int, line: int, whole: Span) -> Mat
 def exact_version(spec: MatchSpec) -> str | None:
     """The version that a specification asks for, where it is one and not a range.
 
-    `=1.26.4` counts, though conda would take 1.26.4.1 for it as well: three numbers are what people write to mean one release.
+    `=1.26.4` counts, though conda would take 1.26.4.1 for it as well: whoever writes three numbers means one release.
     """
     version = spec.version
     text = version.lstrip("=")
