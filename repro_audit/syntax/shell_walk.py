@@ -22,6 +22,7 @@ _RUNS = re.compile(r"\$\(|`|<\(|>\(")
 # What shells accept and the grammar does not: `$` before the end of a word, and `fi else` without a separator.
 _DOLLAR = re.compile(r"\$(?=[\s)|;&])")
 _CLOSED = re.compile(r"(?:(?<=\bfi)|(?<=\bdone)|(?<=\besac)|(?<=\}))[ \t](?=[ \t]*(?:else|elif|fi|done|esac)\b)")
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 _CONTEXT_LIMIT = 100
 _SUBSTITUTION_LIMIT = 40  # a word is read once for every substitution around it
 # An error within a pipeline of many thousands of stages makes the grammar take gigabytes before it can be stopped.
@@ -139,6 +140,8 @@ def walk(excerpt: Excerpt, state: State, conditional: bool = False) -> tuple[Wal
         if not heredoc.terminated:
             span = result.places.span(heredoc.at, heredoc.at + len(heredoc.op))
             result.errors.append(Error(span, "here-document has no end"))
+    if "\\ " in text:  # which the grammar takes for a blank at the start of a word
+        text = _ESCAPED.sub(lambda match: "xx" if match.group() == "\\ " else match.group(), text)
     found = tree(text)
     if found is not None and found.root_node.has_error and len(text) < _SLICE:
         mended = _DOLLAR.sub("x", _CLOSED.sub(";", text))
