@@ -21,6 +21,8 @@ _PORT = re.compile(
         (?:/(?P<protocol>[A-Za-z0-9]+))?\Z""",
     re.VERBOSE,
 )
+# Two ports, an address and a few variables; the pattern above is quadratic in what is longer.
+_LONGEST_PORT = 300
 _NUMBERS = re.compile(r"\d{1,5}(?:-\d{1,5})?\Z")
 _WORD = re.compile(r"""\s+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\]+|.""", re.DOTALL)
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
@@ -129,7 +131,7 @@ def boolean(text: str | None) -> bool | None:
 
 def port(text: str, span: Span, source: Source, plain: bool) -> PortMapping:
     """`[ip:][published:]target[/protocol]` with ranges and IPv6 in brackets."""
-    match = _PORT.match(text)
+    match = _PORT.match(text) if len(text) <= _LONGEST_PORT else None
     if match is None:
         return PortMapping(text, None, None, text, "tcp", span, source, plain, "not of the form [ip:][host:]container")
     ip, published, target, protocol = match.group("ip", "published", "target", "protocol")

@@ -13,6 +13,7 @@ from repro_audit.source import Source, Span
 from repro_audit.syntax.error import Error
 
 _CLASS = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]")
+_SPECIAL = re.compile(r"[*?\[\]\\]")
 _TOKEN = re.compile(r"\*\*/?|\*|\?|\[|\\.|[^*?\[\\]+", re.DOTALL)
 
 # A pattern's pieces: fixed text, or one of these.
@@ -174,10 +175,8 @@ def _pieces(text: str) -> tuple[_Piece, ...] | None:
                 pieces.append(("", _REST, None))
             elif not pieces and not raw.endswith("/"):
                 # `**name` at the start compares ends of paths only, unless wildcards follow.
-                rest = _pieces(text[at:])
-                plain = rest is not None and len(rest) == 1 and rest[0][1] is None
                 pieces.append(("", _DIRECTORIES, None))
-                if plain:
+                if not _SPECIAL.search(text, at):
                     pieces.append(("", _STAR, None))
             else:
                 pieces.append(("", _DIRECTORIES, None))

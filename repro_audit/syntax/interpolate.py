@@ -9,13 +9,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from repro_audit.source import Excerpt, join
+from repro_audit.source import Excerpt, Source, join
 from repro_audit.syntax.error import Error
 
 _DOLLAR = re.compile(r"\$(?:(?P<escaped>\$)|(?P<named>[A-Za-z_][A-Za-z0-9_]*)|(?P<open>\{))?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-+?]")
 _BRACE = re.compile(r"\$\{|\}|\$\$")
+_ASSIGNMENT = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*
+        (?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<bare>[^\r\n]*))""",
+    re.MULTILINE | re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$"}
 # Defaults within defaults; nobody writes more than two.
 _MAX_NESTING = 20
 
@@ -47,6 +54,25 @@ def expand(content: Excerpt, variables: Mapping[str, str]) -> Expansion:
     errors: list[Error] = []
     _expand(content, 0, len(content.text), variables, parts, unknown, errors, 0)
     return Expansion(join(content.source, parts), tuple(dict.fromkeys(unknown)), tuple(errors))
+
+
+def env_file(source: Source) -> dict[str, str]:
+    """The variables of a `.env` file, as compose reads it; lines that are none are passed over.
+
+    Values in single quotes are literal, others may refer to variables above them.
+    """
+    found: dict[str, str] = {}
+    for match in _ASSIGNMENT.finditer(source.text):
+        name, single, double, bare = match.group("name", "single", "double", "bare")
+        if single is not None:
+            found[name] = single
+        else:
+            value = _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), double) if double is not None else bare
+            if double is None:
+                value = re.split(r"[ \t]#", bare, maxsplit=1)[0].strip()
+            excerpt = Excerpt(source, value, ((0, match.start(), len(value)),))
+            found[name] = expand(excerpt, found).text.text
+    return found
 
 
 def _expand(

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro_audit.source import Source, Span
-from repro_audit.syntax.interpolate import Expansion, expand
+from repro_audit.syntax.interpolate import Expansion, env_file, expand
 
 
 def expanded(text: str, **variables: str) -> Expansion:
@@ -62,10 +62,26 @@ def test_defaults_nested_without_measure_end() -> None:
     assert expanded("${A:-" * 5000 + "}" * 5000).errors
 
 
+def test_an_env_file_gives_its_variables() -> None:
+    text = (
+        "# note\nTAG=1.2\nexport NAME = app # why\nIMAGE=${NAME}:$TAG\nRAW='$TAG #'\n"
+        'TWO="a\\nb # c"\nEMPTY=\nnot a variable\n'
+    )
+    assert env_file(Source(".env", text)) == {
+        "TAG": "1.2",
+        "NAME": "app",
+        "IMAGE": "app:1.2",
+        "RAW": "$TAG #",
+        "TWO": "a\nb # c",
+        "EMPTY": "",
+    }
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="${}AB:-+?x \n", max_size=40))
 def test_any_text_is_expanded_with_places_inside_it(text: str) -> None:
     found = expanded(text, A="v")
+    env_file(Source(".env", text))
     whole = found.text.whole
     assert 0 <= whole.start <= whole.end <= len(text)
     for error in found.errors:
