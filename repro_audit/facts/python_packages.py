@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 from repro_audit.facts.input import Package
 from repro_audit.facts.pin import Level, Pin
 from repro_audit.source import Source
-from repro_audit.syntax import conda as conda_syntax
 from repro_audit.syntax import requirement as requirement_syntax
-from repro_audit.syntax.pyproject import exact_version
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
@@ -156,6 +154,8 @@ def from_pyproject(project: PyProject, *, via: str = "pyproject") -> tuple[Packa
 def _from_dependency(source: Source, dependency: Dependency, via: str) -> Package:
     if dependency.requirement is not None:
         return from_requirement(source, dependency.requirement, via=via)
+    from repro_audit.syntax.pyproject import exact_version
+
     constraint = dependency.constraint
     version = exact_version(constraint, dependency.form)
     url = dependency.url
@@ -283,8 +283,10 @@ def from_match_spec(
     source: Source, spec: MatchSpec, *, via: str, command: Command | None = None, stage: Stage | None = None
 ) -> Package:
     """One conda match specification as a package."""
+    from repro_audit.syntax.conda import exact_version
+
     specifier = spec.version + (f"={spec.build}" if spec.build else "")
-    version = conda_syntax.exact_version(spec)
+    version = exact_version(spec)
     pin = match_spec_pin(spec)
     return Package(
         source,
@@ -311,7 +313,9 @@ def match_spec_pin(spec: MatchSpec) -> Pin:
         if "://" not in spec.url or spec.url.startswith("file:"):
             return _LOCAL
         return Pin(Level.PERISHABLE, "an address without a checksum")
-    version = conda_syntax.exact_version(spec)
+    from repro_audit.syntax.conda import exact_version
+
+    version = exact_version(spec)
     if "$" in spec.version:
         return _UNKNOWN_VERSION
     if version is not None:

@@ -65,7 +65,12 @@ _PAIR = re.compile(r"(\w+)[ \t]*=[ \t]*\"([^\"]*)\"")
 
 
 def parse(source: Source, kind: str) -> Lock:
-    """The lock as the tool `kind` (`uv`, `poetry`, `pdm`, `pylock`, `pipfile`, `conda-lock`) writes it."""
+    """The lock as the tool `kind` (`uv`, `poetry`, `pdm`, `pylock`, `pipfile`, `conda-lock`) writes it.
+
+    The kinds of files (`uv-lock`, `pipfile-lock`, ...) will do as well.
+    """
+    if kind != "conda-lock":
+        kind = kind.removesuffix("-lock")
     if kind == "pipfile":
         return _pipfile(source)
     if kind == "conda-lock":
