@@ -39,13 +39,17 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
     for built in said.stages:
         built.context = context
     snapshots: dict[int, bool] = {}
+    # A missing file is missing where it is copied; that it cannot be installed from either says nothing new.
+    copied: set[tuple[str, str]] = set()
     for instruction in said.instructions:
         facts.append(instruction)
         stage = instruction.stage
         if stage is None:
             continue
         if instruction.keyword in ("COPY", "ADD"):
-            facts += _copied(instruction, said, context)
+            mine = tuple(_copied(instruction, said, context))
+            copied.update((f.state, f.project_path) for f in mine)
+            facts += mine
             if instruction.keyword == "ADD":
                 facts += download.added(instruction)
         elif instruction.keyword == "HEALTHCHECK":
@@ -65,7 +69,8 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
                 used = _installed(path, span, command, instruction, copies, context)
                 if used is None:
                     continue
-                facts.append(used)
+                if (used.state, used.project_path) not in copied:
+                    facts.append(used)
                 if used.state == "found":
                     stage.manifests += (used.project_path,)
                     stage.packages += _listed(project, used.project_path, stage, set())

@@ -69,11 +69,19 @@ def check_instructions(dockerfile: Dockerfile) -> tuple[Error, ...]:
                 reason = "no build stage in current context"
                 complained = True
             if reason is not None:
-                errors.append(Error(instruction.span, reason))
+                errors.append(Error(instruction.span, reason, _code(reason)))
         staged = staged or instruction.keyword == "from"
     if dockerfile.instructions and not staged and not errors and not dockerfile.errors:
-        errors.append(Error(Span(0, 0), "dockerfile contains no stages to build"))
+        last = dockerfile.instructions[-1].span
+        errors.append(Error(last, "dockerfile contains no stages to build", "no-from"))
     return tuple(errors)
+
+
+def _code(reason: str) -> str:
+    """The rule of its own that reports this reason, if one does."""
+    if reason == "no build stage in current context":
+        return "no-from"
+    return "unknown-instruction" if reason.startswith("unknown instruction: ") else ""
 
 
 def rejection(instruction: Instruction) -> str | None:
