@@ -9,6 +9,7 @@ from repro_audit.syntax.shell_node import Variable
 from repro_audit.syntax.shell_word import detached
 
 _DEPTH = 8
+_LONGEST = 256  # characters of a value that a pattern is matched against: the time grows with its cube
 _WILD = re.compile(r"[*?\[\\]")
 
 
@@ -65,7 +66,7 @@ def _text(operand: str, variables: Mapping[str, str | None], depth: int) -> str 
 
 def _regex(pattern: str, lazy: bool) -> re.Pattern[str] | None:
     """A shell pattern of `*` and `?` as a regular expression; None for more than that."""
-    if "[" in pattern or "\\" in pattern or pattern.count("*") > 3:
+    if "[" in pattern or "\\" in pattern or pattern.count("*") > 2:
         return None
     star = ".*?" if lazy else ".*"
     return re.compile("".join(star if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL)
@@ -76,7 +77,7 @@ def _trimmed(text: str, operator: str, pattern: str) -> str | None:
         if operator[0] == "#":
             return text.removeprefix(pattern)
         return text.removesuffix(pattern)
-    if len(text) > 4096:
+    if len(text) > _LONGEST:
         return None
     regex = _regex(pattern, lazy=operator == "#")
     if regex is None:
@@ -100,7 +101,7 @@ def _replaced(text: str, operator: str, operand: str, variables: Mapping[str, st
             break
         escaped = sign == "\\" and not escaped
     pattern, replacement = _text(operand[:slash], variables, depth), _text(operand[slash + 1 :], variables, depth)
-    if pattern is None or replacement is None or len(text) > 4096:
+    if pattern is None or replacement is None or len(text) > _LONGEST:
         return None
     if not pattern:
         return text

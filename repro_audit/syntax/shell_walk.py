@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.source import Excerpt
 from repro_audit.syntax.error import Error
+from repro_audit.syntax.shell_grammar import tree
 from repro_audit.syntax.shell_heredoc import Heredoc, take_out
 from repro_audit.syntax.shell_node import Redirect, Substitution, Word
 from repro_audit.syntax.shell_place import Places
 from repro_audit.syntax.shell_word import word
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser, Tree
+    from tree_sitter import Node
 
-_NOT_ASCII = re.compile(r"[^\x01-\x7f]")
 _RUNS = re.compile(r"\$\(|`|<\(|>\(")
-# What shells accept and the grammar does not: `$` before the end of a word, and `fi else` without a separator.
-_DOLLAR = re.compile(r"\$(?=[\s)|;&])")
-_CLOSED = re.compile(r"(?:(?<=\bfi)|(?<=\bdone)|(?<=\besac)|(?<=\}))[ \t](?=[ \t]*(?:else|elif|fi|done|esac)\b)")
-_ESCAPED = re.compile(r"\\.", re.DOTALL)
 _CONTEXT_LIMIT = 100
 _SUBSTITUTION_LIMIT = 40  # a word is read once for every substitution around it
-# An error within a pipeline of many thousands of stages makes the grammar take gigabytes before it can be stopped.
-_PIPE_LIMIT = 1000
-_STATEMENT = re.compile(r";|&&|\|\||(?<![|\s])[ \t\r]*\n")
-_SMALL = 2048
-_SLICE = 1 << 16
 
 _WORDS = frozenset(
     (
@@ -55,8 +45,6 @@ _INSIDE = {
 }
 _OWN_STATE = frozenset(("subshell", "command_substitution", "process_substitution", "function_definition"))
 _UNSETTLED = frozenset(("if", "loop", "case", "subshell", "substitution", "function"))
-
-_parser: Parser | None = None
 
 
 class State(NamedTuple):
@@ -106,32 +94,6 @@ class Walk:
     pipelines: int = 0
 
 
-def tree(text: str) -> Tree | None:
-    """The grammar's tree, whose byte offsets are character offsets of `text`; None when it gives up.
-
-    Its recovery from errors takes quadratic time and memory, so that a long text gets a budget of steps.
-    """
-    global _parser
-    if text.count("|") > _PIPE_LIMIT and any(part.count("|") > _PIPE_LIMIT for part in _STATEMENT.split(text)):
-        return None
-    if _parser is None:
-        import tree_sitter
-        import tree_sitter_bash
-
-        _parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-    data = text.encode() if text.isascii() and "\0" not in text else _NOT_ASCII.sub("x", text).encode()
-    if len(data) < _SMALL:
-        return _parser.parse(data)
-    limit = time.process_time() + 0.25 + len(data) * 4e-6
-    try:
-        return _parser.parse(
-            lambda at, _: data[at : at + _SLICE], progress_callback=lambda _at, _error: time.process_time() > limit
-        )
-    except ValueError:  # stopped
-        _parser.reset()
-        return None
-
-
 def walk(excerpt: Excerpt, state: State, conditional: bool = False) -> tuple[Walk, list[Raw]]:
     """Every simple command of the script in the order of the text, those of substitutions included."""
     text, heredocs = take_out(excerpt)
@@ -140,13 +102,7 @@ def walk(excerpt: Excerpt, state: State, conditional: bool = False) -> tuple[Wal
         if not heredoc.terminated:
             span = result.places.span(heredoc.at, heredoc.at + len(heredoc.op))
             result.errors.append(Error(span, "here-document has no end"))
-    if "\\ " in text:  # which the grammar takes for a blank at the start of a word
-        text = _ESCAPED.sub(lambda match: "xx" if match.group() == "\\ " else match.group(), text)
     found = tree(text)
-    if found is not None and found.root_node.has_error and len(text) < _SLICE:
-        mended = _DOLLAR.sub("x", _CLOSED.sub(";", text))
-        if mended != text:
-            found = tree(mended)
     if found is None:
         result.errors.append(Error(excerpt.whole, "too broken to be read as a shell script"))
         return result, []

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from repro_audit.facts import dockerfile as dockerfile_facts
 from repro_audit.facts import os_packages
 from repro_audit.facts.input import Package
 from repro_audit.facts.pin import Level
+from repro_audit.source import Source
+from repro_audit.syntax import dockerfile
 from tests.facts.build import commands, written
 
 
@@ -62,3 +65,17 @@ def test_spans_lead_to_the_version_that_a_fix_would_edit() -> None:
     (command,) = commands("apt-get install -y curl=7.1")
     (package,) = os_packages.packages(command)
     assert (written(command, package.spec_span), package.version) == ("=7.1", "7.1")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("RUN echo 'deb http://snapshot.debian.org/archive/debian/20240101T000000Z bookworm main' > /etc/x", True),
+        ("RUN cat <<EOF > /etc/x\ndeb http://snapshot.ubuntu.com/ubuntu/20240101T000000Z noble main\nEOF", True),
+        ("RUN apt-get update", False),
+    ],
+)
+def test_a_stage_knows_whether_its_archive_is_a_dated_one(line: str, expected: bool) -> None:
+    source = Source("Dockerfile", f"FROM debian AS a\n{line}\nFROM a\nRUN apt-get install -y curl\n")
+    stages = dockerfile_facts.read(source, dockerfile.parse(source)).stages
+    assert [os_packages.snapshot(stage) for stage in stages] == [expected, expected]
