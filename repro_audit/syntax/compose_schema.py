@@ -186,7 +186,9 @@ class _Checker:
         if not known:
             self.error(entry.key.span, f"`{key}` is no valid name in {name}: letters, digits, `.`, `_` and `-` only")
             return
-        self.error(entry.key.span, f"{name} has no key `{key}`{_nearest(key, known)}")
+        # Looking for the nearest word is slow; nobody reads the hundredth suggestion.
+        near = _nearest(key, known) if len(self.errors) < 100 else ""
+        self.error(entry.key.span, f"{name} has no key `{key}`{near}")
 
     def unique(self, node: Sequence, name: str) -> None:
         seen: set[object] = set()

@@ -29,12 +29,15 @@ class Pattern:
     negated: bool
     span: Span
     pieces: tuple[_Piece, ...]
+    _quick: re.Pattern[str] | None = None
 
     def matches(self, path: str) -> bool:
         """Whether the path itself, not a folder above it, fits the pattern. Linear in `len(path)` for each piece."""
         pieces = self.pieces
         if len(pieces) == 1 and pieces[0][0]:
             return path == pieces[0][0]
+        if self._quick is not None:
+            return self._quick.match(path) is not None
         places = {0}
         size = len(path)
         for text, kind, letters in pieces:
@@ -144,8 +147,23 @@ def parse(source: Source) -> IgnoreFile:
         if pieces is None:
             errors.append(Error(span, f"syntax error in pattern: {text}"))
         else:
-            patterns.append(Pattern(text, negated, span, pieces))
+            patterns.append(Pattern(text, negated, span, pieces, _quick(pieces)))
     return IgnoreFile(source, tuple(patterns), tuple(errors), tuple(comments))
+
+
+def _quick(pieces: tuple[_Piece, ...]) -> re.Pattern[str] | None:
+    """A regular expression for the usual pattern; None where so many wildcards could make it slow."""
+    if not pieces or sum(p[1] in (_STAR, _DIRECTORIES, _REST) for p in pieces) > 2:
+        return None
+    made = []
+    for text, kind, letters in pieces:
+        if kind is None:
+            made.append(re.escape(text))
+        elif letters is not None:
+            made.append(letters.pattern)
+        else:
+            made.append({_STAR: "[^/]*", _ANY: "[^/]", _DIRECTORIES: "(?:.*/)?", _REST: ".*"}[kind])
+    return re.compile("".join(made) + r"\Z", re.DOTALL)
 
 
 def _pieces(text: str) -> tuple[_Piece, ...] | None:

@@ -100,3 +100,14 @@ def test_any_text_is_read_and_matched_without_an_exception(text: str, path: str)
     file.excludes(path)
     for place in (*file.patterns, *file.errors):
         assert 0 <= place.span.start <= place.span.end <= len(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(["*", "**/", "**", "?", "a", "b", "/", "[ab]"]), max_size=5), st.text("ab/", max_size=8)
+)
+def test_the_quick_way_and_the_careful_way_agree(pieces: list[str], path: str) -> None:
+    file = ignorefile.parse(Source("x", "".join(pieces)))
+    for pattern in file.patterns:
+        careful = ignorefile.Pattern(pattern.text, pattern.negated, pattern.span, pattern.pieces)
+        assert pattern.matches(path) == careful.matches(path)
