@@ -315,7 +315,7 @@ def _is_url(text: str) -> bool:
 
 
 def _looks_like_path(text: str) -> bool:
-    return text.startswith((".", "~")) or "/" in text or "\\" in text
+    return text.startswith(".") or "/" in text
 
 
 def _marker_error(text: str) -> str | None:

@@ -259,7 +259,12 @@ def as_we_read(text: str) -> list[tuple[int, object]]:
         remote = r.url is not None and is_remote(r.url)
         found[r.line] = (r.name, versions, set(r.extras), r.marker is not None, remote, set(r.hashes))
     for error in parsed.errors:
-        found[parsed.source.position(error.span.start).line] = None
+        number = parsed.source.position(error.span.start).line
+        lines = text.splitlines()
+        # pip counts a joined line by its first one.
+        while number > 1 and lines[number - 2].endswith("\\") and not lines[number - 2].lstrip().startswith("#"):
+            number -= 1
+        found[number] = None
     return sorted(found.items(), key=lambda item: item[0])
 
 
