@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from repro_audit.finding import Severity
 
@@ -22,17 +22,15 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message names the file, the place and what was expected."""
 
 
-@dataclass(slots=True, frozen=True)
-class Hadolint:
+class Hadolint(NamedTuple):
     """What a `.hadolint.yaml` says: codes (lower case) to leave out, and severities in place of the usual ones."""
 
     path: str = ""
     ignored: frozenset[str] = frozenset()
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, Severity] = {}
 
 
-@dataclass(slots=True, frozen=True)
-class Config:
+class Config(NamedTuple):
     """The settings of a run. `folder` is where the file stands, from which its paths count; `path` is '' without one.
 
     What is None was not set. `fail_on` is a severity's name or `never`. `rules` are folders or `package:NAME`.
@@ -43,8 +41,8 @@ class Config:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
-    severity: Mapping[str, Severity] = field(default_factory=dict)
-    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    severity: Mapping[str, Severity] = {}
+    per_file_ignores: Mapping[str, tuple[str, ...]] = {}
     exclude: tuple[str, ...] = ()
     profile: str | None = None
     fail_on: str | None = None
@@ -55,7 +53,7 @@ class Config:
     gpu_driver: str | None = None
     platforms: tuple[str, ...] = ()
     trusted_registries: tuple[str, ...] = ()
-    label_schema: Mapping[str, str] = field(default_factory=dict)
+    label_schema: Mapping[str, str] = {}
     strict_labels: bool = False
     hadolint: Hadolint | None = None
 
@@ -326,8 +324,6 @@ def _with_hadolint(config: Config, folders: list[str]) -> Config:
 
 
 def _merged(config: Config, shown: str, data: bytes) -> Config:
-    from dataclasses import replace
-
     values = _yaml(shown, data)
 
     def texts(value: object, place: str) -> tuple[str, ...]:
@@ -345,19 +341,19 @@ def _merged(config: Config, shown: str, data: bytes) -> Config:
             severity = Severity.parse(_HADOLINT_LEVELS[level])
             severities.update((code.lower(), severity) for code in texts(codes, f"override.{level}"))
     hadolint = Hadolint(shown, frozenset(c.lower() for c in texts(values.get("ignored"), "ignored")), severities)
-    config = replace(config, hadolint=hadolint)
+    config = config._replace(hadolint=hadolint)
     trusted = texts(values.get("trustedRegistries"), "trustedRegistries")
     if trusted and not config.trusted_registries:
-        config = replace(config, trusted_registries=trusted)
+        config = config._replace(trusted_registries=trusted)
     schema = values.get("label-schema")
     if isinstance(schema, dict) and not config.label_schema:
-        config = replace(config, label_schema={str(key): str(value) for key, value in schema.items()})
+        config = config._replace(label_schema={str(key): str(value) for key, value in schema.items()})
     if values.get("strict-labels") is True:
-        config = replace(config, strict_labels=True)
+        config = config._replace(strict_labels=True)
     if config.fail_on is None:
         threshold = values.get("failure-threshold")
         if values.get("no-fail") is True or threshold in ("none", "ignore"):
-            config = replace(config, fail_on="never")
+            config = config._replace(fail_on="never")
         elif threshold in _HADOLINT_LEVELS:
-            config = replace(config, fail_on=_HADOLINT_LEVELS[str(threshold)])
+            config = config._replace(fail_on=_HADOLINT_LEVELS[str(threshold)])
     return config

@@ -10,8 +10,7 @@ import enum
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit import checks, suppression
 from repro_audit.facts.pin import Level
@@ -37,8 +36,7 @@ _VALUE_LIMIT = 160
 _START = Span(0, 0)
 
 
-@dataclass(slots=True, frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A rule, or the reading of a file, that broke: a fact, so that a rule reports it. `detail` is the traceback."""
 
     source: Source
@@ -48,8 +46,7 @@ class Failure:
     detail: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Audited:
+class Audited(NamedTuple):
     """What came of one file.
 
     `findings` are those that count, `suppressed` how many comments silenced. `failures` are tracebacks, empty unless

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from repro_audit.facts.pin import Level
 from repro_audit.finding import Finding, Severity
 from repro_audit.source import Position
 
 
-@dataclass(slots=True, frozen=True)
-class InputRecord:
+class InputRecord(NamedTuple):
     """One external input as reports list it.
 
     `kind` is `image`, `package`, `download`, `git`, `model`, `dataset`, `action` or `feature`; `ecosystem` is given
     for packages (`apt`, `pip`, ...), else empty. `requested` is what the file asks for beyond the name (`==1.26.4`, a
-    tag, a revision; empty for nothing). `where` says what it stands in (`from`, `requirements`, `command`, `curl`, ...).
+    tag, a revision; empty for nothing). `where` says what it stands in (`from`, `requirements`, `curl`, ...).
     """
 
     kind: str
@@ -31,8 +31,7 @@ class InputRecord:
     where: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class RuleRecord:
+class RuleRecord(NamedTuple):
     """What a report may say about a rule without opening its file. `severity` is the one in force in this run."""
 
     id: str
@@ -43,8 +42,7 @@ class RuleRecord:
     references: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class RuleText:
+class RuleText(NamedTuple):
     """The prose of a rule's file: why it matters and what to do, in Markdown."""
 
     why: str
@@ -52,8 +50,7 @@ class RuleText:
     references: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class Note:
+class Note(NamedTuple):
     """Something the user should know that is no finding: a limit that was hit, a setting that had no effect."""
 
     message: str
@@ -64,7 +61,7 @@ def _no_text(_rule: str) -> RuleText:
     return RuleText("", "")
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
 class Result:
     """What a run found.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from repro_audit.finding import Severity
 from repro_audit.result import RuleText
@@ -65,8 +65,7 @@ class RuleError(ValueError):
     """A rule file is wrong; the message names the file, the place and what was expected."""
 
 
-@dataclass(slots=True, frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """What checking needs to know of a rule.
 
     `severity` `OFF` and `strict` rules run only when asked for. `aliases` maps an ecosystem to names, the empty
@@ -80,7 +79,7 @@ class Rule:
     on: tuple[str, ...]
     message: str
     file: str
-    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = {}
     match: Mapping[str, object] | None = None
     check: str | None = None
     strict: bool = False
@@ -98,12 +97,11 @@ class Rule:
         return general + self.aliases[ecosystem] if ecosystem and ecosystem in self.aliases else general
 
 
-@dataclass(slots=True, frozen=True)
-class RuleBook:
+class RuleBook(NamedTuple):
     """All rules by id, and how to find them by other names. `prose` has why and fix of those whose text is stored."""
 
     rules: Mapping[str, Rule]
-    prose: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    prose: Mapping[str, tuple[str, str]] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -113,7 +111,7 @@ class RuleBook:
         )
 
     def text(self, rule: str) -> RuleText:
-        """The prose of the rule called `rule`; raises RuleError and OSError where it is not stored and cannot be read."""
+        """The prose of the rule called `rule`; raises RuleError and OSError where it has to be read."""
         known = self.rules[rule]
         if rule in self.prose:
             return RuleText(*self.prose[rule], known.references)
@@ -254,7 +252,7 @@ def _plain(rules: list[Rule]) -> list[dict[str, object]]:
         if rule.id in taken:
             raise RuleError(f"{rule.file}: the id `{rule.id}` is taken by {taken[rule.id]}")
         taken[rule.id] = rule.file
-        fields = asdict(rule)
+        fields = rule._asdict()
         fields["severity"] = str(rule.severity)
         fields["file"] = f"{rule.family}/{os.path.basename(rule.file)}"
         del fields["builtin"]
@@ -277,22 +275,14 @@ def _book(stored: Mapping[str, object], folder: str) -> RuleBook:
             message=fields["message"],
             file=f"{folder}/{fields['file']}",
             aliases={eco: tuple(names) for eco, names in fields.get("aliases", {}).items()},
-            match=fields.get("match") if "check" not in fields else None,
+            # `match: {}` (every fact of the type) is left out of the stored form like everything empty.
+            match=fields.get("match", {}) if "check" not in fields else None,
             check=fields.get("check"),
             strict=fields.get("strict", False),
             references=tuple(fields.get("references", ())),
         )
-        if rule.match is None and rule.check is None:
-            rule = _with_empty_match(rule)
         rules[rule.id] = rule
     return RuleBook(rules, {name: (why, fix) for name, (why, fix) in prose.items()})
-
-
-def _with_empty_match(rule: Rule) -> Rule:
-    """`match: {}` (every fact of the type) is left out of the stored form like everything empty."""
-    from dataclasses import replace
-
-    return replace(rule, match={})
 
 
 def _read_json(path: str) -> dict[str, object] | None:

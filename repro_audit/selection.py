@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from repro_audit.config import Hadolint
 from repro_audit.finding import Finding, Severity
@@ -16,8 +16,7 @@ class SelectionError(ValueError):
     """A name that no rule has; the message names the nearest that one has."""
 
 
-@dataclass(slots=True, frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """A rule that runs.
 
     `severity` replaces what the rule and its checks say, where set. Findings count only if they carry one of the
@@ -38,8 +37,7 @@ class Chosen:
         return (self.only is None or not known.isdisjoint(self.only)) and known.isdisjoint(self.hidden)
 
 
-@dataclass(slots=True, frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """The rules of a run.
 
     `per_file` pairs a test of a file's path, relative to the folder `root`, with what is ignored there. `known` are all

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.finding import Edit, Finding, Fix, Severity
 from repro_audit.source import Source, Span
@@ -73,8 +73,7 @@ class Suppression:
         return bool(hits)
 
 
-@dataclass(slots=True, frozen=True)
-class Suppressions:
+class Suppressions(NamedTuple):
     """All of a file. `faults` are comments of ours that make no sense; `check_errors` is BuildKit's `error=true`."""
 
     listed: tuple[Suppression, ...]

@@ -52,7 +52,7 @@ def test_every_key_is_read_from_all_three_files(repository: Path) -> None:
     )
     assert found == expected
     assert {key.replace("-", "_").replace(".", "_") for key in config.KEYS} == {
-        name for name in Config.__dataclass_fields__ if name not in ("path", "folder", "hadolint")
+        name for name in Config._fields if name not in ("path", "folder", "hadolint")
     }
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit import config as configuration
 from repro_audit import parallel, rulebook
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from repro_audit.rulebook import Rule, RuleBook
 
 
-@dataclass(slots=True, frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a command asks for; None and empty where configuration or the default counts."""
 
     paths: tuple[str, ...] = ()
@@ -45,8 +43,7 @@ class Request:
     progress: bool = False
 
 
-@dataclass(slots=True, frozen=True)
-class Audit:
+class Audit(NamedTuple):
     """An audit that was done.
 
     `missing` says which of the paths asked for could not be audited, and why; `traces` are what broke, for debugging.
@@ -237,8 +234,3 @@ def _progress(total: int, *, enabled: bool) -> AbstractContextManager[Callable[[
     from repro_audit.report.progress import progress
 
     return progress(total, "auditing", enabled=True)
-
-
-def with_findings(result: Result, findings: Sequence[Finding]) -> Result:
-    """The result with other findings."""
-    return replace(result, findings=tuple(findings))

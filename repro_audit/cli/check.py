@@ -45,11 +45,8 @@ def check(options: CheckOptions) -> int:
         return _write_baseline(done, options.write_baseline)
     result = _compared(done, options)
     if not (options.quiet and shown_as == "text" and not result.findings):
-        look = Look(color=wants_color(options.color, options.output), width=width())
-        text = render(result, shown_as, look)
-        if options.quiet and shown_as == "text":
-            text = _without_summary(text, result)
-        emit(text, options.output)
+        look = Look(color=wants_color(options.color, options.output), width=width(), summary=not options.quiet)
+        emit(render(result, shown_as, look), options.output)
     for text in (*done.traces, *done.missing):
         note(text)
     if done.missing:
@@ -92,11 +89,3 @@ def _write_baseline(done: Audit, name: str) -> int:
     count = len(done.result.findings)
     note(f"wrote {count} finding{'' if count == 1 else 's'} to {name}")
     return 0
-
-
-def _without_summary(text: str, result: Result) -> str:
-    from repro_audit.report import summary
-
-    lines = text.rstrip("\n").split("\n")
-    drop = len(summary.lines(result))
-    return "\n".join(lines[: len(lines) - drop]).rstrip("\n") + "\n"

@@ -7,8 +7,7 @@ line and hands everything else (help, mistakes, other commands, completion) to T
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from repro_audit.report import FORMATS
 
@@ -18,8 +17,7 @@ THRESHOLDS = ("error", "warning", "info", "never")
 PROFILES = ("default", "strict")
 
 
-@dataclass(slots=True, frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option. `kind` tells what follows it: nothing, a text, one of `choices`, a whole number, or several texts."""
 
     field: str
@@ -30,8 +28,7 @@ class Option:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class CheckOptions:
+class CheckOptions(NamedTuple):
     """What the command line of `check` says; None and empty where it says nothing."""
 
     paths: tuple[str, ...] = ()
