@@ -12,7 +12,7 @@ import pickle
 import select
 import signal
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repro_audit.engine import Audited, Engine, Failure
@@ -32,6 +32,7 @@ _NUMBER = struct.Struct("=I")
 _SIZE = struct.Struct("=Q")
 
 Progress = Callable[[int], None]
+_Files = Sequence[tuple["Project", "File"]]
 
 
 def default_jobs(files: int) -> int:
@@ -42,20 +43,20 @@ def default_jobs(files: int) -> int:
     return min(count, files)
 
 
-def audit_files(engine: Engine, project: Project, jobs: int, progress: Progress) -> list[Audited]:
-    """What the engine says about each file of the project, in their order; `progress` is told how many are done."""
-    files = project.files
+def audit_files(engine: Engine, projects: Sequence[Project], jobs: int, progress: Progress) -> list[Audited]:
+    """What the engine says about each file of the projects, in order; `progress` is told how many are done."""
+    files = [(project, file) for project in projects for file in project.files]
     if jobs <= 1 or len(files) < 2 or not hasattr(os, "fork"):
         done = []
-        for file in files:
+        for project, file in files:
             done.append(engine.file(project, file))
             progress(1)
         return done
     pieces = _pieces(len(files), jobs)
-    found = _forked(engine, project, pieces, min(jobs, len(pieces)), progress)
+    found = _forked(engine, files, pieces, min(jobs, len(pieces)), progress)
     for number, piece in enumerate(pieces):
         if number not in found:
-            found[number] = [_alone(engine, project, files[index]) for index in piece]
+            found[number] = [_alone(engine, *files[index]) for index in piece]
             progress(len(piece))
     return [audited for number in range(len(pieces)) for audited in found[number]]
 
@@ -67,7 +68,7 @@ def _pieces(count: int, jobs: int) -> list[range]:
 
 
 def _forked(
-    engine: Engine, project: Project, pieces: list[range], jobs: int, progress: Progress
+    engine: Engine, files: _Files, pieces: list[range], jobs: int, progress: Progress
 ) -> dict[int, list[Audited]]:
     """What the forks send back, by number of the piece; pieces whose process died are missing."""
     tasks, feed = os.pipe()
@@ -82,7 +83,7 @@ def _forked(
             child = os.fork()
             if child == 0:
                 os.close(ours)
-                _child(lambda send: _work(engine, project, pieces, tasks, send), theirs)
+                _child(lambda send: _work(engine, files, pieces, tasks, send), theirs)
             os.close(theirs)
             children[ours] = child
             received[ours] = bytearray()
@@ -123,11 +124,10 @@ def _child(work: Callable[[Callable[[object], None]], None], pipe: int) -> None:
         os._exit(status)  # without flushing what the parent has in its buffers
 
 
-def _work(engine: Engine, project: Project, pieces: list[range], tasks: int, send: Callable[[object], None]) -> None:
-    files = project.files
+def _work(engine: Engine, files: _Files, pieces: list[range], tasks: int, send: Callable[[object], None]) -> None:
     while number := os.read(tasks, _NUMBER.size):
         piece = _NUMBER.unpack(number)[0]
-        send((piece, [_packed(engine.file(project, files[index])) for index in pieces[piece]]))
+        send((piece, [_packed(engine.file(*files[index])) for index in pieces[piece]]))
 
 
 def _messages(buffer: bytearray) -> list[tuple[int, list[Audited]]]:

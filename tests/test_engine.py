@@ -213,15 +213,15 @@ def plain(audited: list[Audited]) -> list[object]:
 
 def test_several_processes_find_what_one_finds_in_the_same_order(many: FakeProject) -> None:
     counted: list[int] = []
-    alone = parallel.audit_files(engine(rule("r")), many, 1, lambda n: None)  # type: ignore[arg-type]
-    together = parallel.audit_files(engine(rule("r")), many, 3, counted.append)  # type: ignore[arg-type]
+    alone = parallel.audit_files(engine(rule("r")), [many], 1, lambda n: None)  # type: ignore[arg-type]
+    together = parallel.audit_files(engine(rule("r")), [many], 3, counted.append)  # type: ignore[arg-type]
     assert plain(together) == plain(alone)
     assert sum(counted) == 100
 
 
 def test_a_file_that_kills_its_process_is_a_finding_and_the_rest_is_audited(many: FakeProject) -> None:
     many.texts["050.txt"] = "deadly"
-    found = parallel.audit_files(engine(rule("r")), many, 2, lambda n: None)  # type: ignore[arg-type]
+    found = parallel.audit_files(engine(rule("r")), [many], 2, lambda n: None)  # type: ignore[arg-type]
     assert len(found) == 100
     assert told(found[50]) == [("internal-error", "reading the file failed: its process ended with status 7")]
     assert all(each.read and each.findings for n, each in enumerate(found) if n != 50)

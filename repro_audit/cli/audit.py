@@ -145,17 +145,17 @@ def audit(request: Request) -> Audit:
     complete = True
     suppressed = 0
     with _progress(count, enabled=request.progress) as advance:
-        for tree in trees:
-            project = Project(tree, config.for_rules)
-            done = parallel.audit_files(engine, project, jobs, advance)
-            done += [engine.unreadable(p.shown, p.message) for p in tree.problems if p.reason == "unreadable"]
+        projects = [Project(tree, config.for_rules) for tree in trees]
+        done = parallel.audit_files(engine, projects, jobs, advance)
+        for project in projects:
             done.append(engine.project(project))
-            for audited in done:
-                findings += audited.findings
-                inputs += audited.inputs
-                suppressed += audited.suppressed
-                complete = complete and audited.read
-                traces += [detail for detail in audited.failures if detail]
+            done += [engine.unreadable(p.shown, p.message) for p in project.tree.problems if p.reason == "unreadable"]
+    for audited in done:
+        findings += audited.findings
+        inputs += audited.inputs
+        suppressed += audited.suppressed
+        complete = complete and audited.read
+        traces += [detail for detail in audited.failures if detail]
     for path, reason in broken:
         findings += engine.broken_rule(os.path.relpath(path), reason).findings
     findings.sort(key=lambda f: (f.path, f.span, f.rule, f.message))
