@@ -54,7 +54,20 @@ class Tree:
     contents that do not come from the disk (standard input).
     """
 
-    __slots__ = ("_listings", "_real", "_shown_prefix", "_standing", "files", "given", "named", "problems", "root")
+    __slots__ = (
+        "_folders",
+        "_listings",
+        "_modes",
+        "_names",
+        "_real",
+        "_shown_prefix",
+        "_standing",
+        "files",
+        "given",
+        "named",
+        "problems",
+        "root",
+    )
 
     def __init__(
         self,
@@ -78,6 +91,9 @@ class Tree:
         self._standing = standing + "/" if standing else ""
         self._real = os.path.realpath(root)
         self._listings: dict[str, tuple[str, ...]] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._modes: dict[str, int] = {}
+        self._folders: dict[str, str] = {}
 
     def read(self, path: str) -> bytes:
         """The bytes of a file under the root (raises OSError); links that lead out of the root are not followed."""
@@ -100,6 +116,17 @@ class Tree:
         if self._standing and path.startswith(self._standing):
             return path[len(self._standing) :]
         return self._shown_prefix + path
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """What stands right in `folder`, by name, in order; nothing where it cannot be looked into."""
+        known = self._names.get(folder)
+        if known is None:
+            try:
+                known = tuple(sorted(entry.name for entry in _entries(self._inside(folder))))
+            except OSError:
+                known = ()
+            self._names[folder] = known
+        return known
 
     def listing(self, folder: str) -> tuple[str, ...]:
         """All paths (relative to the root) of files under `folder`, ignored ones included, `.git` given as one entry.
@@ -131,10 +158,14 @@ class Tree:
                     return
 
     def _mode(self, path: str) -> int:
-        try:
-            return os.stat(self._inside(path)).st_mode
-        except (OSError, ValueError):
-            return 0
+        mode = self._modes.get(path)
+        if mode is None:
+            try:
+                mode = os.stat(self._inside(path)).st_mode
+            except (OSError, ValueError):
+                mode = 0
+            self._modes[path] = mode
+        return mode
 
     def _inside(self, path: str) -> str:
         """Where `path` is on the disk; raises OSError when that is not in the tree."""
@@ -143,6 +174,15 @@ class Tree:
             return place
         if "\0" in path:
             raise OSError(errno.EINVAL, "no file has such a name")
+        folder, _, name = path.rpartition("/")
+        if name and name not in (".", "..") and ".." not in folder:
+            # Following the links of each folder once is most of the work of following those of its files.
+            parent = self._folders.get(folder)
+            if parent is None:
+                parent = self._folders[folder] = os.path.realpath(os.path.join(self.root, folder))
+            place = os.path.join(parent, name)
+            if holds(self._real, parent) and not os.path.islink(place):
+                return place
         real = os.path.realpath(place)
         if not holds(self._real, real):
             raise OSError(errno.EXDEV, "it lies outside of the project")

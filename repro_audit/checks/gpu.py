@@ -31,9 +31,10 @@ _COMPILES_AT_RUN = frozenset(
 def not_requested(project: Project) -> Iterator[Problem]:
     """Containers whose image needs a GPU, where no container of the project gives one to that image."""
     containers = [c for c in project.containers if c.origin != "workflow"]
-    served = {_runs(c) for c in containers if gpu.asks_for_gpu(c)}
+    served = {_runs(c) for c in containers if gpu.asks_for_gpu(c.effective)}
     for container in containers:
-        if container.gpus or gpu.asks_for_gpu(container) or _runs(container) in served:
+        whole = container.effective
+        if whole.gpus or gpu.asks_for_gpu(whole) or _runs(container) in served:
             continue
         need = None
         if container.stage is not None:

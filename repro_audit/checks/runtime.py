@@ -47,7 +47,12 @@ def healthcheck_too_slow(health: Health) -> Iterator[Problem]:
 
 def limits_missing(container: Container) -> Iterator[Problem]:
     """A compose service without a memory limit; only a note for one that runs somebody else's image."""
-    if container.origin != "compose" or container.memory is not None:
+    whole = container.effective
+    if (
+        container.origin != "compose"
+        or whole.memory is not None
+        or (container.image is None and container.build is None)
+    ):
         return
-    ours = container.build is not None or bool(container.gpus)
+    ours = whole.build is not None or bool(whole.gpus)
     yield Problem(container.source, container.span, severity=None if ours else Severity.INFO)

@@ -138,6 +138,12 @@ class Container:
     healthcheck: Healthcheck | None = None
     commands: tuple[Command, ...] = ()
     profiles: tuple[str, ...] = ()
+    merged: Container | None = None
+
+    @property
+    def effective(self) -> Container:
+        """This container as it runs, once override files and `extends` have had their say."""
+        return self.merged or self
 
     def variable(self, name: str) -> EnvVar | None:
         """The variable called `name` (the last, if several), or None."""

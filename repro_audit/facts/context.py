@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,8 @@ class Files(Protocol):
     def exists(self, path: str) -> bool: ...
 
     def is_dir(self, path: str) -> bool: ...
+
+    def names(self, folder: str) -> tuple[str, ...]: ...
 
     def listing(self, folder: str) -> tuple[str, ...]: ...
 
@@ -104,28 +107,24 @@ class BuildContext:
             if relative and self.ignore is not None and self._hidden(relative, inside):
                 return "ignored"
             return "found"
-        # A wildcard reaches no further than its fixed part.
-        fixed = relative[: min(relative.find(c) for c in "*?[" if c in relative)]
-        folder = posixpath.dirname(fixed)
-        hidden = False
-        prefix = f"{self.folder}/" if self.folder else ""
-        pattern = prefix + relative
-        depth = pattern.count("/")
-        for found in self.files.listing(posixpath.join(self.folder, folder) if folder else self.folder):
-            head = "/".join(found.split("/")[: depth + 1])
-            if fnmatch.fnmatchcase(head, pattern):
-                below = head[len(prefix) :]
-                if self.ignore is not None and self._hidden(below, head):
-                    hidden = True
-                else:
-                    return "found"
-        return "ignored" if hidden else "missing"
+        found = [self.folder]
+        for part in relative.split("/"):
+            if any(c in part for c in "*?["):
+                # As Go's filepath.Match, which BuildKit uses: a wildcard stays within one part of the path.
+                matches = re.compile(fnmatch.translate(part)).match
+                found = [posixpath.join(f, n) for f in found for n in self.files.names(f) if matches(n)]
+            else:
+                found = [path for f in found if self.files.exists(path := posixpath.join(f, part))]
+        prefix = len(self.folder) + 1 if self.folder else 0
+        if self.ignore is None or not all(self._hidden(path[prefix:], path) for path in found):
+            return "found" if found else "missing"
+        return "ignored" if found else "missing"
 
     def _hidden(self, relative: str, inside: str) -> bool:
         assert self.ignore is not None
         if not self.ignore.excludes(relative):
             return False
-        if not self.files.is_dir(inside):
+        if not any(p.negated for p in self.ignore.patterns) or not self.files.is_dir(inside):
             return True
         # A folder that is ignored may still hold files that a later `!` line lets back in.
         prefix = len(self.folder) + 1 if self.folder else 0

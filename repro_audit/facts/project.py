@@ -116,7 +116,7 @@ class Project:
             from repro_audit.facts import runtime_files
 
             source = self.source(file.path)
-            self._stated[file.path] = runtime_files.stated(file, source) if source is not None else (None, ())
+            self._stated[file.path] = runtime_files.stated(self, file, source) if source is not None else (None, ())
         return self._stated[file.path]
 
     # --- links --------------------------------------------------------------------------------------------------
@@ -199,6 +199,8 @@ class Project:
 
 def is_input(fact: Input) -> bool:
     """Whether `fact` is something a build takes, rather than a bound or a build tool of it."""
+    if isinstance(fact, ImageRef) and fact.unknown and fact.where in ("docker-run", "workflow"):
+        return False  # A workflow fills it in; nothing here says with what.
     return not (isinstance(fact, Package) and fact.via in NOT_INPUTS)
 
 

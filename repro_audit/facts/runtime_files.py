@@ -20,7 +20,7 @@ from repro_audit.facts.readers import comments
 from repro_audit.source import Source
 from repro_audit.syntax import apptainer as apptainer_syntax
 from repro_audit.syntax import compose as compose_syntax
-from repro_audit.syntax import compose_schema
+from repro_audit.syntax import compose_merge, compose_schema, interpolate
 from repro_audit.syntax import devcontainer as devcontainer_syntax
 from repro_audit.syntax import precommit as precommit_syntax
 from repro_audit.syntax import workflow as workflow_syntax
@@ -30,15 +30,49 @@ if TYPE_CHECKING:
     from repro_audit.facts.project import Project
 
 
-def stated(file: File, source: Source) -> tuple[object, tuple[Container, ...]]:
+def stated(project: Project, file: File, source: Source) -> tuple[object, tuple[Container, ...]]:
     """The AST of a compose file or devcontainer and its containers, before they are linked to what they build."""
     folder = posixpath.dirname(file.path)
     if file.kind == "compose":
-        node = compose_syntax.parse(source)
-        return node, containers.of_compose(node, folder)
+        variables = _env_file(project, folder)
+        node = compose_syntax.parse(source, variables)
+        return node, _merged(project, file, node, variables)
     said = devcontainer_syntax.parse(source)
     container = containers.of_devcontainer(said, folder)
     return said, (container,) if container is not None else ()
+
+
+def _env_file(project: Project, folder: str) -> dict[str, str]:
+    """The values of the `.env` file that Compose reads from the folder of its file."""
+    source = project.source(posixpath.join(folder, ".env"))
+    return interpolate.env_file(source) if source is not None else {}
+
+
+def _merged(
+    project: Project, file: File, node: compose_syntax.Compose, variables: dict[str, str]
+) -> tuple[Container, ...]:
+    """The containers as their own file states them, each with what it becomes by overrides and `extends`."""
+    folder = posixpath.dirname(file.path)
+    own = containers.of_compose(node, folder)
+    files = [node]
+    stem, dot, ending = posixpath.basename(file.path).rpartition(".")
+    if stem in ("compose", "docker-compose") and dot:
+        for name in (f"{stem}.override.{e}" for e in dict.fromkeys((ending, "yml", "yaml"))):
+            source = project.source(posixpath.join(folder, name))
+            if source is not None:
+                files.append(compose_syntax.parse(source, variables))
+                break
+    if len(files) == 1 and not any(service.extends for service in node.services):
+        return own
+
+    def reader(path: str, of: str) -> compose_syntax.Compose | None:
+        # Paths are as reports name them, so the folder of the naming file is found from that of ours.
+        beside = posixpath.relpath(posixpath.dirname(of) or ".", posixpath.dirname(node.source.path) or ".")
+        source = project.source(posixpath.normpath(posixpath.join(folder, beside, path)))
+        return compose_syntax.parse(source, variables) if source is not None else None
+
+    effective = {c.name: c for c in containers.of_compose(compose_merge.merge(files, reader, variables), folder)}
+    return tuple(replace(c, merged=effective.get(c.name)) for c in own)
 
 
 def compose(project: Project, file: File, source: Source) -> FileFacts:
