@@ -51,7 +51,7 @@ class Command:
         return self.script.commands
 
     def has(self, *options: str) -> bool:
-        """Whether one of these options stands among the arguments (`--flag`, `--flag=x`, `-f`, or `f` within `-xfv`)."""
+        """Whether one of these options is among the arguments (`--flag`, `--flag=x`, `-f`, or `f` within `-xfv`)."""
         for arg in self.args:
             if arg == "--":
                 return False
