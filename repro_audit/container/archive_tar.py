@@ -1,7 +1,8 @@
 """Tar archives as a stream of members: ustar, GNU and PAX headers, sparse files, extended attributes, raw names.
 
-Python's own tarfile decodes names, loses the bytes of extended attributes and takes several times as long; this reader
-gives what stands in the archive. The formats are described in POSIX `pax` and in GNU tar's manual ("Tar Internals").
+Python's own tarfile decodes names, loses the bytes of extended attributes and takes several times as long; this
+reader gives what stands in the archive. The formats are described in POSIX `pax` and in GNU tar's manual ("Tar
+Internals").
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _TOLD = frozenset(
     (b"path", b"linkpath", b"size", b"uid", b"gid", b"uname", b"gname", b"mtime", b"hdrcharset", b"charset")
 )
 _PATH_BOUND = 1 << 15
+_NUMBERS = 10_000
 _HOLE = bytes(1 << 16)
 
 
@@ -80,6 +82,7 @@ class TarReader:
         self._padding = 0
         self._holes = limits.holes
         self._global: dict[bytes, bytes] = {}
+        self._numbers: dict[bytes, int] = {}
 
     def fail(self, what: str, offset: int | None = None) -> ArchiveError:
         """An error at this place of the archive."""
@@ -181,7 +184,17 @@ class TarReader:
                 raise self.fail("a tar header with a wrong checksum: not a tar archive, or a damaged one", offset)
 
     def _number(self, field: bytes, name: str, offset: int) -> int:
-        """Octal digits, or GNU's base 256 where the first bit is set."""
+        """Octal digits, or GNU's base 256 where the first bit is set. Modes, owners and checksums recur: they are
+        remembered.
+        """
+        value = self._numbers.get(field)
+        if value is None:
+            value = self._parsed(field, name, offset)
+            if len(field) == 8 and len(self._numbers) < _NUMBERS:
+                self._numbers[field] = value
+        return value
+
+    def _parsed(self, field: bytes, name: str, offset: int) -> int:
         if field[0] & 0x80:
             if field[0] == 0xFF:
                 return int.from_bytes(field, "big", signed=True)

@@ -55,6 +55,14 @@ class Reach:
             path, wanted, total=total, platform=self.platform, reference=self.references[side], limits=self.limits
         )
 
+    def fetch_both(self, plans: Sequence[dict[Place, int]], total: int) -> list[dict[Place, Content]]:
+        """The bytes of the wanted files of both sides, read side by side."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(2, "repro-audit-archive") as pool:
+            jobs = [pool.submit(self.fetch, side, plan, total) for side, plan in enumerate(plans)]
+            return [job.result() for job in jobs]
+
 
 def verify_archives(
     left: str,
@@ -81,7 +89,7 @@ def explain(comparison: Comparison, reach: Reach, depth: Depth) -> Comparison:
     left, right, moved, unread = _installed(comparison, reach, depth)
     wanted = [d for d in comparison.differences if _worth_reading(d)]
     plans = [_plan(comparison, wanted, side, depth) for side in (0, 1)]
-    data = [reach.fetch(side, plans[side], depth.total) for side in (0, 1)]
+    data = reach.fetch_both(plans, depth.total)
     twins = _twins(comparison.differences)
     by_key = {(c.ecosystem, c.name): c for c in moved}
     # the base image's files are not this build's doing, where the base itself moved

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -304,3 +305,31 @@ def test_limits_refuse_an_image_of_too_many_files(tmp_path):
     path = docker_archive(tmp_path / "i.tar", [layer(BASE)])
     with pytest.raises(ArchiveError, match="more files than any real image"):
         read_image(path, limits=Limits(entries=3))
+
+
+def test_a_python_that_cannot_read_zstd_says_what_to_install(tmp_path, monkeypatch):
+    path = oci_tar(tmp_path / "i.tar", [{"tars": [layer(BASE)]}], compression="zstd")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "compression", None)
+    with pytest.raises(ArchiveError, match="install the package `zstandard`"):
+        read_image(path)
+
+
+def test_zstd_frames_after_one_another_and_skippable_ones_are_read(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    tar = layer(BASE)
+    packer = zstandard.ZstdCompressor()
+    skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"table"
+    for number, data in enumerate(
+        (packer.compress(tar[:1000]) + packer.compress(tar[1000:]) + skippable, skippable + packer.compress(tar))
+    ):
+        files = oci_files([{"tars": [tar]}], compression="none")
+        manifest = json.loads(
+            files["blobs/" + json.loads(files["index.json"])["manifests"][0]["digest"].replace(":", "/")]
+        )
+        manifest["layers"] = [{"digest": sha(data), "size": len(data)}]
+        document = json.dumps(manifest).encode()
+        files |= {"blobs/" + sha(d).replace(":", "/"): d for d in (data, document)}
+        files["index.json"] = json.dumps({"manifests": [{"digest": sha(document)}]}).encode()
+        (tmp_path / f"{number}.tar").write_bytes(tar_of(list(files.items())))
+        assert "/etc/passwd" in read_image(str(tmp_path / f"{number}.tar")).files

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Evidence:
-    """One differing file. `left` and `right` are its bytes where they were fetched; `whole` when they are all of them.
+    """One differing file. `left` and `right` are its bytes where they were fetched; `whole` when they are all of
+    them.
 
     `created_by` is the command that wrote it. `twin` is the path on the other side that this file seems to have
     there, for one that stands on one side only. `owner` is the moved package that it belongs to.
