@@ -35,7 +35,9 @@ class Edit:
 
 @dataclass(slots=True, frozen=True)
 class Fix:
-    """Edits to the finding's own file that belong together. `safe` when they cannot change what the file is meant to do."""
+    """Edits to the finding's own file that belong together. `safe` when they cannot change what the file is meant to
+    do.
+    """
 
     title: str
     edits: tuple[Edit, ...]

@@ -158,6 +158,8 @@ def audit(request: Request) -> Audit:
         traces += [detail for detail in audited.failures if detail]
     for path, reason in broken:
         findings += engine.broken_rule(os.path.relpath(path), reason).findings
+    # Two Dockerfiles that install from one list of packages say the same about it.
+    findings = list({(f.path, f.span, f.rule, f.message): f for f in findings}.values())
     findings.sort(key=lambda f: (f.path, f.span, f.rule, f.message))
     problems = [problem for tree in trees for problem in tree.problems]
     notes = [Note(p.message, p.shown) for p in problems if not _stops(p) and p.reason != "unreadable" and p.named]

@@ -156,6 +156,9 @@ class _Reader:
         self, word: Excerpt, variables: Mapping[str, str | None], where: str, platform: str | None
     ) -> tuple[ImageRef, Stage | None]:
         expansion = self._expand(word.text, variables)
+        if expansion.unset:
+            # BuildKit puts nothing there; to a reader the name says more.
+            expansion = self._expand(word.text, {**variables, **dict.fromkeys(expansion.unset)})
         parent = self.by_name.get((expansion.value or expansion.text).lower())
         image = image_reference.reference(
             self.source,
@@ -163,7 +166,7 @@ class _Reader:
             word.text,
             expansion.text,
             where,
-            unknown=(*expansion.unknown, *expansion.unset),
+            unknown=expansion.unknown,
             local=parent is not None,
             platform=platform,
         )
@@ -178,8 +181,13 @@ class _Reader:
         variables = scope.variables()
         keyword = node.keyword
         words: tuple[str | None, ...]
-        if keyword in _EXPANDED and keyword != "from" and "$" in node.text.text:
-            words = tuple(self._expand(w.text, variables).value for w in node.value)
+        if keyword in _EXPANDED and keyword != "from" and _SPECIAL.search(node.text.text):
+            expansions = [self._expand(w.text, variables) for w in node.value]
+            if keyword in ("workdir", "user", "env") and stage is not None and stage.root.image != "scratch":
+                # The base image may set what nothing here does.
+                words = tuple(None if e.unset else e.value for e in expansions)
+            else:
+                words = tuple(e.value for e in expansions)
         else:
             words = tuple(w.text for w in node.value)
         fact = Instruction(
@@ -282,7 +290,7 @@ class _Reader:
             path = fact.words[0] if fact.words else None
             scope.workdir = absolute(scope.workdir, path) if path else scope.workdir
         elif keyword == "user":
-            scope.user = fact.words[0] if fact.words else scope.user
+            scope.user = (fact.words[0] or node.value[0].text) if fact.words else scope.user
         elif keyword == "shell" and node.json and node.value:
             scope.shell = tuple(w.text for w in node.value)
         elif keyword == "cmd":
@@ -327,6 +335,9 @@ class _Reader:
             else:
                 args[name] = None
 
+
+# What an expansion changes: variables, quotes and escapes.
+_SPECIAL = re.compile(r"""[$"'\\`]""")
 
 _ONLY_HEREDOC = re.compile(r"\s*<<-?\s*(['\"]?)[A-Za-z_][\w.-]*\1\s*")
 _SHEBANG = re.compile(r"#!\s*([^\n]*\S)")

@@ -19,9 +19,11 @@ from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.place import in_order
 from repro_audit.facts.stage import Stage
+from repro_audit.kind import DOUBTFUL
 from repro_audit.source import Source, Span
 from repro_audit.syntax import dockerfile
 from repro_audit.syntax.dockerfile_check import check_instructions
+from repro_audit.syntax.error import Error
 
 if TYPE_CHECKING:
     from repro_audit.discover import File
@@ -73,16 +75,40 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
                     facts.append(used)
                 if used.state == "found":
                     stage.manifests += (used.project_path,)
-                    stage.packages += _listed(project, used.project_path, stage, set())
+                    listed: dict[str, FileFacts] = {}
+                    stage.packages += _listed(project, used.project_path, stage, listed)
+                    # Files that only this installation shows to be requirements are judged with it.
+                    facts += [
+                        f for path, said_there in listed.items() if not project.audits(path) for f in said_there.facts
+                    ]
     return FileFacts(
         source,
         file,
         node,
         in_order(facts),
-        (*node.errors, *check_instructions(node)),
+        _first_of_each_kind((*node.errors, *check_instructions(node)), source),
         tuple((c.line, c.text) for c in node.comments),
         project,
     )
+
+
+def _first_of_each_kind(errors: tuple[Error, ...], source: Source) -> tuple[Error, ...]:
+    """The errors without those that follow from one already said: words that are no instructions on the lines below
+    another one are usually the rest of what is missing its continuation there.
+    """
+    if source.path.rpartition(".")[2].lower() in DOUBTFUL:
+        # What a template's blanks leave of a line says nothing about the file that will be built.
+        return tuple(e for e in errors if e.code != "unknown-instruction")
+    kept: list[Error] = []
+    last = -10
+    for error in errors:
+        if error.code == "unknown-instruction":
+            line = source.position(error.span.start)[0]
+            follows, last = line - last <= 3, source.position(error.span.end)[0]
+            if follows:
+                continue
+        kept.append(error)
+    return tuple(kept)
 
 
 def _later(stage: Stage, command: Command) -> tuple[Command, ...]:
@@ -256,12 +282,11 @@ def _projects(
     return tuple(found)
 
 
-def _listed(project: Project, path: str, stage: Stage, seen: set[str]) -> tuple[Package, ...]:
-    """The packages that a requirements or environment file and those it includes name."""
+def _listed(project: Project, path: str, stage: Stage, seen: dict[str, FileFacts]) -> tuple[Package, ...]:
+    """The packages that a requirements or environment file and those it includes name; the files go to `seen`."""
     if path in seen or len(seen) > 100:
         return ()
-    seen.add(path)
-    said = project.facts(path)
+    said = seen[path] = project.facts(path, "conda" if path.endswith((".yml", ".yaml")) else "requirements")
     packages = tuple(replace(f, stage=stage) for f in said.facts if isinstance(f, Package) and f.via != "constraints")
     for include in getattr(said.ast, "options", ()):
         if include.name == "--requirement" and include.value and "://" not in include.value:

@@ -54,12 +54,19 @@ class Project:
         """The folder that paths are relative to."""
         return self.tree.root
 
-    def facts(self, path: str) -> FileFacts:
-        """What the file at `path` says. A file that cannot be read gives an error among its facts."""
+    def facts(self, path: str, kind: str = "") -> FileFacts:
+        """What the file at `path` says. A file that cannot be read gives an error among its facts.
+
+        `kind` says what it is where something else than its name tells, such as the command that installs from it.
+        """
         known = self._facts.get(path)
         if known is None:
-            known = self._facts[path] = self._read(self._file(path))
+            known = self._facts[path] = self._read(self._file(path, kind))
         return known
+
+    def audits(self, path: str) -> bool:
+        """Whether the file is one of those to audit."""
+        return path in self._by_path
 
     def source(self, path: str) -> Source | None:
         """The text of any file of the project, or None where it cannot be read."""
@@ -174,12 +181,12 @@ class Project:
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def _file(self, path: str) -> File:
+    def _file(self, path: str, kind: str = "") -> File:
         known = self._by_path.get(path)
         if known is None:
             from repro_audit.discover import File, kind_of
 
-            known = File(path=path, shown=self.tree.shown(path), kind=kind_of(path) or "")
+            known = File(path=path, shown=self.tree.shown(path), kind=kind_of(path) or kind)
         return known
 
     def _read(self, file: File) -> FileFacts:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from repro_audit.source import Span
 from repro_audit.syntax.dockerfile import Dockerfile, Instruction
 from repro_audit.syntax.dockerfile_draft import KEYWORDS
 from repro_audit.syntax.dockerfile_reader import HEREDOC_MARKER

@@ -15,10 +15,12 @@ from repro_audit.syntax.error import Error
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Scalar:
-    """A leaf. `text` is its content as a string; `value` is what the format makes of it (str, int, float, bool or None).
+    """A leaf. `text` is its content as a string; `value` is what the format makes of it (str, int, float, bool or
+    None).
 
     `content` is the text with its places, so a command in a block scalar can be traced line by line.
-    `plain` is true for an unquoted YAML scalar. `tag` is an explicit YAML tag: `str` for `!!str`, `!reset` as it stands.
+    `plain` is true for an unquoted YAML scalar. `tag` is an explicit YAML tag: `str` for `!!str`, `!reset` as it
+    stands.
     """
 
     span: Span
