@@ -1,0 +1,296 @@
+"""Docker: builds with BuildKit where the daemon and the client have it, else with the classic builder; runs and saves.
+
+Also what buildx and podman share with it: the words for running a container.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from repro_audit.container import engine_names as names
+from repro_audit.container.engine import (
+    Attempt,
+    BuildRequest,
+    Built,
+    Engine,
+    EngineError,
+    EngineInfo,
+    RunRequest,
+    fresh_name,
+    need_space,
+)
+from repro_audit.container.engine_secrets import looks_secret
+from repro_audit.container.process import Outcome, ProcessError, run, shielded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAM = "docker"
+_GET = "install Docker (https://docs.docker.com/engine/install/)"
+_START = "start the Docker daemon (`systemctl start docker`), or set DOCKER_HOST to one that runs"
+_GONE = ("Cannot connect to the Docker daemon", "error during connect", "Is the docker daemon running")
+# docker's own statuses: 125 the daemon refused, 126 and 127 the command could not be called
+REFUSED = 125
+
+
+def detect(program: str = PROGRAM) -> EngineInfo | Attempt:
+    """What docker can do here, or why it does not work."""
+    try:
+        told = run([program, "version", "--format", "{{json .}}"], timeout=20.0)
+    except ProcessError as error:
+        return Attempt("docker", str(error), _GET)
+    try:
+        document = json.loads(told.stdout or "null")
+        client, server = document["Client"], document.get("Server")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if told.timed_out:
+            return Attempt("docker", "it does not answer", _START)
+        return Attempt("docker", told.last_line, _START if not told.ok else _GET)
+    if not isinstance(server, dict) or not told.ok:
+        remedy = _START
+        if "permission denied" in told.stderr.lower():
+            remedy = "add your user to the group `docker`, or use rootless Docker or podman"
+        return Attempt("docker", told.last_line, remedy)
+    if "podman" in json.dumps(document).lower():
+        return Attempt("docker", "`docker` is podman here", "use --engine podman")
+    info = _info(program)
+    version = str(server.get("Version", "?"))
+    features = {"run", "gpus", "load"}
+    if number(version) >= (25, 0) and info.get("CDISpecDirs"):
+        features.add("cdi")
+    builder, notes, buildkit = "classic", [], ""
+    has_plugin = run([program, "buildx", "version"], timeout=20.0).ok
+    if os.environ.get("DOCKER_BUILDKIT") != "0" and number(str(server.get("ApiVersion", "0"))) >= (1, 39):
+        if has_plugin or number(str(client.get("Version", "0"))) < (23, 0):
+            builder = "buildkit"
+            features |= {"secrets", "hostname"}
+            if number(version) >= (24, 0):
+                features.add("epoch")
+            buildkit = f"of Docker {version}"
+        else:
+            notes.append("the docker client has no buildx plugin: images are built with the classic builder")
+    security = json.dumps(info.get("SecurityOptions"))
+    return EngineInfo(
+        "docker",
+        (program,),
+        version,
+        builder,
+        buildkit,
+        "rootless" in security,
+        frozenset(features),
+        None,
+        tuple(notes),
+    )
+
+
+def _info(program: str) -> dict[str, object]:
+    try:
+        found = json.loads(run([program, "info", "--format", "{{json .}}"], timeout=20.0).stdout)
+    except (ValueError, ProcessError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def number(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version, for comparing."""
+    found = []
+    for part in version.lstrip("v").split(".")[:2]:
+        digits = ""
+        for char in part:
+            if not char.isdigit():
+                break
+            digits += char
+        found.append(int(digits or 0))
+    return tuple(found)
+
+
+class Docker(Engine):
+    """Docker's own client and daemon."""
+
+    def _build(
+        self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
+    ) -> Built:
+        name = request.tag or fresh_name()
+        temporary = archive is not None or request.tag is None
+        buildkit = self.info.builder == "buildkit"
+        epoch = request.epoch if "epoch" in self.info.features else None
+        extra: list[tuple[str, str]] = []
+        if epoch is not None:
+            extra.append(("SOURCE_DATE_EPOCH", str(epoch)))
+        if buildkit and request.hostname:
+            extra.append(("BUILDKIT_SANDBOX_HOSTNAME", request.hostname))
+        words, hidden = request.words(extra)
+        options = [f"--file={request.dockerfile}", *words, *request.secret_words()]
+        if archive is not None:
+            options.append(f"--tag={fresh_name()}:1" if not request.tag else f"--tag={request.tag}")
+            name = options[-1].partition("=")[2]
+        elif request.tag:
+            options.append(f"--tag={request.tag}")
+        options += [f"--target={request.target}"] if request.target else []
+        options += [f"--platform={request.platform}"] if request.platform else []
+        options += ["--no-cache"] if request.no_cache else []
+        options += [f"--network={request.network}"] if request.network != "default" else []
+        options += ["--progress=plain"] if buildkit else ["--force-rm"]
+        env = {**request.variables(), **hidden, "DOCKER_BUILDKIT": "1" if buildkit else "0"}
+        from repro_audit.container.engine import scratch
+
+        with scratch() as folder:
+            identity = os.path.join(folder, "image-id")
+            command = ("build", f"--iidfile={identity}", *options, "--", request.context)
+            try:
+                done = self.command(
+                    *command,
+                    timeout=timeout,
+                    on_line=on_line,
+                    env=env,
+                    redactor=request.redactor(),
+                    umask=request.umask,
+                )
+                problem = _problem(done)
+                image = _read(identity) if done.ok else None
+                if done.ok and archive is not None:
+                    self.save(name, archive)
+                    image = None
+            finally:
+                if temporary and archive is not None:
+                    with shielded():
+                        self.remove(name)
+        in_force = {"SOURCE_DATE_EPOCH": str(epoch)} if epoch is not None else {}
+        return Built(done.ok, image, done.text, done.seconds, problem, in_force)
+
+    def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
+        """`docker save`, when there is room for it."""
+        image = self._known(image)
+        size = self.command("image", "inspect", "--format={{.Size}}", image)
+        if not size.ok or not size.stdout.strip().isdigit():
+            raise EngineError(f"{self.info.name} has no image {image}: {size.last_line}")
+        need_space(archive, int(size.stdout))
+        done = self.command("save", f"--output={archive}", image, timeout=None)
+        if not done.ok:
+            raise EngineError(f"{self.info.name} could not save {image}: {done.last_line}")
+
+    def remove(self, image: str) -> None:
+        """`docker rmi`; never raises."""
+        try:
+            self.command("rmi", image, timeout=60.0)
+        except EngineError:
+            pass
+
+    def has(self, image: str) -> bool:
+        """Whether the daemon has it."""
+        return self.command("image", "inspect", "--format={{.Id}}", self._known(image)).ok
+
+    def run(self, request: RunRequest, *, on_line: Callable[[str], None] | None = None) -> Outcome:
+        """`docker run`, removed after, also where it was interrupted or took too long."""
+        request = request.checked()
+        name = fresh_name()
+        words, env = run_words(request, name)
+        return _run(self, request, name, words, env, on_line)
+
+    @staticmethod
+    def _known(image: str) -> str:
+        if not names.is_image(image):
+            raise EngineError(f"{image!r} is no valid image name")
+        return image
+
+
+def run_words(request: RunRequest, name: str) -> tuple[list[str], dict[str, str]]:
+    """The words after `docker` or `podman` for running a container, and the variables that hand over hidden values."""
+    words = ["run", "--rm", f"--name={name}"]
+    env: dict[str, str] = {}
+    if request.stdin is not None:
+        words.append("--interactive")
+    if request.network != "default":
+        words.append(f"--network={request.network}")
+    if request.read_only:
+        words.append("--read-only")
+        words += [f"--tmpfs={path}" for path in request.tmpfs]
+    for bind in request.mounts:
+        parts = ["type=bind", f"source={os.path.abspath(bind.source)}", f"target={bind.target}"]
+        words.append("--mount=" + names.fields(*parts, *(["readonly"] if bind.readonly else [])))
+    for variable, value in request.env:
+        if looks_secret(variable, value):
+            env[variable] = value
+            words.append(f"--env={variable}")
+        else:
+            words.append(f"--env={variable}={value}")
+    words += [f"--device={device}" for device in request.devices]
+    if request.gpus is not None:
+        words += [f"--device={d}" for d in cdi_devices(request.gpus)] if request.cdi else [_gpus(request.gpus)]
+    words += [f"--runtime={request.runtime}"] if request.runtime else []
+    words += [f"--user={request.user}"] if request.user else []
+    words += [f"--shm-size={request.shm_size}"] if request.shm_size else []
+    words += [f"--ipc={request.ipc}"] if request.ipc else []
+    words += [f"--platform={request.platform}"] if request.platform else []
+    words += [f"--entrypoint={request.entrypoint}"] if request.entrypoint is not None else []
+    return [*words, request.image, *request.argv], env
+
+
+def _gpus(asked: str) -> str:
+    # several devices need quotes that reach docker: it reads the value as CSV
+    return f'--gpus="{asked}"' if "," in asked else f"--gpus={asked}"
+
+
+def cdi_devices(asked: str) -> list[str]:
+    """The CDI names of the GPUs asked for."""
+    if asked.isdigit():
+        return [f"nvidia.com/gpu={index}" for index in range(int(asked))]
+    return [f"nvidia.com/gpu={each}" for each in asked.removeprefix("device=").split(",")]
+
+
+def _run(
+    engine: Engine,
+    request: RunRequest,
+    name: str,
+    words: list[str],
+    env: dict[str, str],
+    on_line: Callable[[str], None] | None,
+) -> Outcome:
+    gone = False
+    try:
+        done = engine.command(
+            *words,
+            timeout=request.timeout,
+            on_line=on_line,
+            env=env,
+            redactor=request.redactor(),
+            stdin=request.stdin,
+            keep=request.keep,
+        )
+        gone = not done.timed_out and done.status >= 0
+    finally:
+        if not gone:
+            with shielded():
+                try:
+                    engine.command("rm", "--force", name, timeout=60.0)
+                except EngineError:
+                    pass
+    return done
+
+
+def _problem(done: Outcome) -> str | None:
+    """Why the engine, and not the build, failed."""
+    if done.ok:
+        return None
+    if done.timed_out:
+        return f"the build did not end within {done.seconds:.0f} s"
+    if done.status < 0:
+        return f"the engine's program was killed by signal {-done.status}"
+    tail = done.stderr[-2000:]
+    if (
+        any(sign in tail for sign in _GONE)
+        or "rpc error: code = Unavailable" in tail
+        or "unexpected EOF" in tail[-300:]
+    ):
+        return f"the daemon went away: {done.last_line}"
+    return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read(200).strip() or None
+    except (OSError, ValueError):
+        return None

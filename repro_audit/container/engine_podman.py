@@ -1,0 +1,272 @@
+"""Podman and buildah: both build with buildah's code and keep images in one store, without a daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from repro_audit.container import engine_docker
+from repro_audit.container import engine_names as names
+from repro_audit.container.engine import (
+    Attempt,
+    BuildRequest,
+    Built,
+    Engine,
+    EngineError,
+    EngineInfo,
+    RunRequest,
+    fresh_name,
+    need_space,
+    scratch,
+)
+from repro_audit.container.process import Outcome, ProcessError, run, shielded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_GET = {
+    "podman": "install podman (https://podman.io/docs/installation)",
+    "buildah": "install buildah (https://buildah.io)",
+}
+# The smallest program there is, to see whether containers start at all: an ELF file that calls exit(0).
+_EXIT = {
+    "x86_64": (62, bytes.fromhex("31ffb83c0000000f05")),
+    "aarch64": (183, bytes.fromhex("000080d2a80b80d2010000d4")),
+}
+
+
+def detect(name: str) -> EngineInfo | Attempt:
+    """What podman or buildah can do here, or why it does not work: really builds the smallest image."""
+    try:
+        told = run([name, "--version"], timeout=20.0)
+        if not told.ok:
+            return Attempt(name, told.last_line, _GET[name])
+        state = run([name, "info"] if name == "buildah" else [name, "info", "--format=json"], timeout=60.0)
+    except ProcessError as error:
+        return Attempt(name, str(error), _GET[name])
+    version = next((word for word in told.stdout.split() if word[:1].isdigit()), "?")
+    try:
+        info = json.loads(state.stdout)
+        rootless = bool(info["host"].get("rootless") or info["host"].get("security", {}).get("rootless"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Attempt(name, state.last_line, f"`{name} info` says what is wrong")
+    features = {"secrets", "timestamp", "load"}
+    helped = run([name, "build", "--help"], timeout=20.0).stdout
+    if "--source-date-epoch" in helped and "--rewrite-timestamp" in helped:
+        features |= {"epoch", "rewrite"}
+    if name == "podman":
+        features |= {"run", "gpus", "cdi"}
+    plain = EngineInfo(name, (name,), version, "buildah", "", rootless, frozenset(features))
+    problem = ""
+    for isolation in (None, "chroot") if "BUILDAH_ISOLATION" not in os.environ else (None,):
+        notes = ("containers do not start here: RUN is only kept in a chroot",) if isolation else ()
+        engine = Podman(
+            EngineInfo(name, (name,), version, "buildah", "", rootless, frozenset(features), isolation, notes)
+        )
+        failed = _trial(engine)
+        if failed is None:
+            return engine.info
+        problem = problem or failed
+    return Attempt(name, problem, f"`{' '.join(plain.program)} build` says what is wrong")
+
+
+def _trial(engine: Podman) -> str | None:
+    """Build an image that runs one command; gives what went wrong."""
+    machine = _EXIT.get(os.uname().machine)
+    if machine is None:
+        return None
+    with scratch() as folder:
+        with open(os.path.join(folder, "true"), "wb") as file:
+            file.write(_elf(*machine))
+        os.chmod(file.name, 0o755)  # noqa: S103 (a program)
+        with open(os.path.join(folder, "Dockerfile"), "w", encoding="ascii") as text:
+            text.write('FROM scratch\nCOPY true /true\nRUN ["/true"]\n')
+        tag = f"{fresh_name()}:1"
+        try:
+            # no network: that part is the build's own affair
+            chroot = engine._isolation() == "chroot"
+            network = "default" if chroot else "none"
+            request = BuildRequest(folder, text.name, tag=tag, no_cache=True, network=network)
+            done = engine.build(request, timeout=60.0)
+        except EngineError as error:
+            return str(error)
+        finally:
+            with shielded():
+                engine.remove(tag)
+    lines = [line for line in done.log.splitlines() if line.strip()]
+    told = next(
+        (line for line in lines if "rror" in line and "building at STEP" not in line), lines[-1] if lines else "?"
+    )
+    return None if done.ok else told.strip()[:300]
+
+
+def _elf(machine: int, code: bytes) -> bytes:
+    import struct
+
+    base, size = 0x400000, 120 + len(code)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, base + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000) + code
+
+
+class Podman(Engine):
+    """podman, or buildah where it says so."""
+
+    def _build(
+        self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
+    ) -> Built:
+        features = self.info.features
+        if request.network == "none" and self._isolation() == "chroot":
+            raise EngineError(f"{self.info.name} cannot keep a build off the network where it isolates by chroot only")
+        temporary = None if archive is None and request.tag else f"{fresh_name()}:1"
+        tag = request.tag if archive is None and request.tag else temporary
+        words, hidden = request.words()
+        options = [f"--file={request.dockerfile}", *words, *request.secret_words(), f"--tag={tag}", "--force-rm"]
+        options += [f"--target={request.target}"] if request.target else []
+        options += [f"--platform={request.platform}"] if request.platform else []
+        options += ["--no-cache"] if request.no_cache else []
+        # a layer for each instruction, as docker makes them: so each file leads back to one
+        options += ["--layers"]
+        options += [f"--network={request.network}"] if request.network != "default" else []
+        options += [f"--isolation={self.info.isolation}"] if self.info.isolation else []
+        in_force = {}
+        if request.epoch is not None:
+            if "epoch" in features and request.rewrite:
+                options += [f"--source-date-epoch={request.epoch}", "--rewrite-timestamp"]
+                in_force = {"SOURCE_DATE_EPOCH": str(request.epoch), "rewrite-timestamp": "true"}
+            elif request.rewrite:
+                options.append(f"--timestamp={request.epoch}")
+                in_force = {"--timestamp": str(request.epoch)}
+        env = {**request.variables(), **hidden}
+        with scratch() as folder:
+            identity = os.path.join(folder, "image-id")
+            before = self._working()
+            finished = False
+            try:
+                done = self.command(
+                    "build" if self.info.name == "podman" else "bud",
+                    f"--iidfile={identity}",
+                    *options,
+                    "--",
+                    request.context,
+                    timeout=timeout,
+                    on_line=on_line,
+                    env=env,
+                    redactor=request.redactor(),
+                    umask=request.umask,
+                )
+                finished = not done.timed_out and done.status >= 0
+                image = engine_docker._read(identity) if done.ok else None
+                if done.ok and archive is not None and tag is not None:
+                    self.save(tag, archive)
+                    image = None
+            finally:
+                with shielded():
+                    if not finished:
+                        self._clear(before, request)
+                    if temporary is not None and archive is not None:
+                        self.remove(temporary)
+        if image is not None and temporary is not None:
+            self._untag(temporary)
+        return Built(done.ok, image, done.text, done.seconds, _problem(done), in_force)
+
+    def _isolation(self) -> str | None:
+        return self.info.isolation or os.environ.get("BUILDAH_ISOLATION")
+
+    def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
+        """An OCI archive, when there is room for it."""
+        if not names.is_image(image):
+            raise EngineError(f"{image!r} is no valid image name")
+        if self.info.name == "podman":
+            size = self.command("image", "inspect", "--format={{.Size}}", image)
+            if not size.ok or not size.stdout.strip().isdigit():
+                raise EngineError(f"podman has no image {image}: {size.last_line}")
+            need_space(archive, int(size.stdout))
+            done = self.command("save", "--quiet", "--format=oci-archive", f"--output={archive}", image, timeout=None)
+        else:
+            need_space(archive, self._size(image))
+            done = self.command("push", "--quiet", image, f"oci-archive:{archive}", timeout=None)
+        if not done.ok:
+            raise EngineError(f"{self.info.name} could not save {image}: {done.last_line}")
+
+    def _size(self, image: str) -> int:
+        told = self.command("images", "--json", "--no-trunc")
+        try:
+            found = json.loads(told.stdout)
+            for each in found:
+                if any(str(name).endswith(image) for name in each.get("names") or ()) or image in str(each.get("id")):
+                    return _bytes(str(each.get("size", "")))
+        except (ValueError, AttributeError, TypeError):
+            pass
+        return 1 << 28
+
+    def remove(self, image: str) -> None:
+        """Remove the name and what nothing else uses; never raises."""
+        try:
+            self.command("rmi", "--force", image, timeout=120.0)
+        except EngineError:
+            pass
+
+    def _untag(self, name: str) -> None:
+        if self.info.name == "podman":
+            self.command("untag", name, name)
+
+    def has(self, image: str) -> bool:
+        """Whether the store has it."""
+        if not names.is_image(image):
+            raise EngineError(f"{image!r} is no valid image name")
+        return self.command(
+            "inspect",
+            "--type=image",
+            "--format={{.FromImageID}}" if self.info.name == "buildah" else "--format={{.Id}}",
+            image,
+        ).ok
+
+    def run(self, request: RunRequest, *, on_line: Callable[[str], None] | None = None) -> Outcome:
+        """`podman run`; GPUs come as CDI devices."""
+        from dataclasses import replace
+
+        if self.info.name != "podman":
+            return super().run(request, on_line=on_line)
+        request = replace(request.checked(), cdi=True)
+        name = fresh_name()
+        words, env = engine_docker.run_words(request, name)
+        return engine_docker._run(self, request, name, words, env, on_line)
+
+    def _working(self) -> set[str]:
+        """The containers that builds are working in."""
+        words: tuple[str, ...] = ("ps", "--all", "--external", "--quiet", "--no-trunc")
+        if self.info.name == "buildah":
+            words = ("containers", "--all", "--quiet", "--notruncate")
+        try:
+            return set(self.command(*words).stdout.split())
+        except EngineError:
+            return set()
+
+    def _clear(self, before: set[str], request: BuildRequest) -> None:
+        """Remove the containers that an interrupted build of ours left behind."""
+        for container in sorted(self._working() - before):
+            if names.is_image(container):
+                try:
+                    self.command("rm", "--force", container) if self.info.name == "podman" else self.command(
+                        "rm", container
+                    )
+                except EngineError:
+                    pass
+
+
+def _bytes(text: str) -> int:
+    number, _, unit = text.strip().partition(" ")
+    try:
+        return int(float(number) * {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit.upper()])
+    except (ValueError, KeyError):
+        return 1 << 28
+
+
+def _problem(done: Outcome) -> str | None:
+    if done.timed_out:
+        return f"the build did not end within {done.seconds:.0f} s"
+    if done.status < 0:
+        return f"the engine's program was killed by signal {-done.status}"
+    return None
