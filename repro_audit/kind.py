@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from repro_audit.record import dataclass
 
 # What is read of a file to tell its kind.
 HEAD_BYTES = 256 * 1024
@@ -56,7 +57,7 @@ _NOT_A_DOCKERFILE = frozenset(
     "xml".split()
 )
 # What may follow it in a Dockerfile's name, but more often says that it is a template or something else.
-_DOUBTFUL = frozenset(
+DOUBTFUL = frozenset(
     "j2 jinja jinja2 jnj tmpl tmpl2 template tpl erb ejs hbs mustache in m4 gotmpl mako liquid txt dist example "
     "tar lock log old save".split()
 )
@@ -185,9 +186,12 @@ def _is_apptainer(text: str) -> bool:
 def _dockerfile(name: str, extension: str) -> Guess | None:
     if extension in _NOT_A_DOCKERFILE or name.endswith(("~", "#", ".")):
         return None
-    if extension in _DOUBTFUL or re.match(_DOCKERFILE, name) is None:
+    if extension in DOUBTFUL or re.match(_DOCKERFILE, name) is None:
         return Guess("dockerfile", is_dockerfile)
-    return Guess("dockerfile", is_plain)
+    if name in ("dockerfile", "containerfile"):
+        return Guess("dockerfile", is_plain)
+    # `Dockerfile.common` and its like are often parts that a script puts together, not a file that is built.
+    return Guess("dockerfile", lambda text: is_plain(text) and re.search(_FROM, text) is not None)
 
 
 def _yaml(path: str, lower: str) -> Guess | None:

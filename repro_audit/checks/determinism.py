@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from repro_audit.facts.install import taken_by
+from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.pin import Level
-from repro_audit.finding import Problem
+from repro_audit.facts.stage import Stage
+from repro_audit.finding import Problem, Severity
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
+    from repro_audit.facts.context import BuildContext
+    from repro_audit.facts.file import FileFacts
     from repro_audit.facts.input import Download
-    from repro_audit.facts.instruction import Instruction
 
 # What a working copy collects and an image must not have, as it lies at the top of a context.
 _UNWANTED = (
-    *(".git", ".env", ".venv", "venv", "env", "node_modules", "__pycache__", ".ipynb_checkpoints", "wandb", "mlruns"),
-    *("checkpoints", "outputs", "runs", "logs", ".aws", ".ssh", ".netrc", "id_rsa"),
+    *(".git", ".env", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", "wandb", "mlruns"),
+    *("checkpoints", "outputs", ".aws", ".ssh", ".netrc", "id_rsa"),
 )
 
 
@@ -27,31 +31,56 @@ def cache_mount_loses_output(download: Download) -> Iterator[Problem]:
         yield Problem(download.source, download.span, values={"mount": download.cache_mount})
 
 
-def copy_all_no_ignore(instruction: Instruction) -> Iterator[Problem]:
-    """COPY of the whole context that no `.dockerignore` narrows enough."""
-    if instruction.keyword not in ("COPY", "ADD") or instruction.node.flag("from") is not None:
-        return
-    sources = instruction.words[:-1]
-    if not any(s in (".", "./", "/", "*", "./*") for s in sources):
-        return
-    context = instruction.stage.context if instruction.stage is not None else None
-    if context is None:
-        return
-    if context.ignore is None:
-        why = ", and there is no `.dockerignore`"
-    else:
+def copy_all_no_ignore(facts: FileFacts) -> Iterator[Problem]:
+    """COPY of the whole context that no `.dockerignore` narrows enough; only a note where what it takes stays in a
+    stage that the image is not made from, or where a folder below the repository's top holds nothing of the kind yet.
+    """
+    stages = [f for f in facts.facts if isinstance(f, Stage)]
+    shipped = stages[-1].lineage if stages else ()
+    for instruction in facts.facts:
+        if not isinstance(instruction, Instruction) or not _copies_all(instruction):
+            continue
+        context = instruction.stage.context if instruction.stage is not None else None
+        if context is None:
+            continue
         present = [n for n in _UNWANTED if context.state(n) == "found"]
-        if not present:
-            return
-        names = " and ".join(f"`{n}`" for n in present[:3])
-        why = f": `{context.ignore_path}` lets {names} in"
-    written = " ".join(instruction.source.slice(instruction.span).split())
-    yield Problem(instruction.source, instruction.span, values={"written": written, "why_all": why})
+        if context.ignore is None:
+            if not context.certain and _ignored_above(context):
+                continue  # It is built in another folder than the guess, and that one has its ignore file.
+            why = ", and there is no `.dockerignore`"
+        elif not present:
+            continue
+        else:
+            names = " and ".join(f"`{n}`" for n in present[:3])
+            why = f": `{context.ignore_path}` lets {names} in"
+        grave = instruction.stage in shipped and (present or not context.folder)
+        written = " ".join(instruction.source.slice(instruction.span).split())
+        yield Problem(
+            instruction.source,
+            instruction.span,
+            values={"written": written, "why_all": why},
+            severity=None if grave else Severity.INFO,
+        )
+
+
+def _copies_all(instruction: Instruction) -> bool:
+    if instruction.keyword not in ("COPY", "ADD") or instruction.node.flag("from") is not None:
+        return False
+    return any(s in (".", "./", "/", "*", "./*") for s in instruction.words[:-1])
+
+
+def _ignored_above(context: BuildContext) -> bool:
+    folder = context.folder
+    while folder:
+        folder = posixpath.dirname(folder)
+        if context.files.exists(posixpath.join(folder, ".dockerignore")):
+            return True
+    return False
 
 
 def install_at_start(command: Command) -> Iterator[Problem]:
     """An installation in CMD, ENTRYPOINT, a compose command or a devcontainer's lifecycle."""
-    if command.when not in ("start", "create"):
+    if command.when not in ("start", "create") or command.where not in ("cmd", "entrypoint", "compose", "devcontainer"):
         return
     taken = taken_by(command)
     outside = [p for p in taken.packages if p.pin.level != Level.LOCAL]
@@ -59,5 +88,10 @@ def install_at_start(command: Command) -> Iterator[Problem]:
     if not outside and not taken.files:
         if python is None or not python.projects or "--no-deps" in python.flags:
             return
-    text = " ".join(command.source.slice(command.span).split())
-    yield Problem(command.source, command.span, values={"text": text if len(text) <= 60 else text[:57] + "..."})
+    text = " ".join((command.name, *command.args))
+    text = text if len(text) <= 60 else text[:57] + "..."
+    if command.where == "devcontainer":
+        moment = "when the container is created" if command.when == "create" else "at every start"
+        yield Problem(command.source, command.span, values={"text": text, "moment": moment}, severity=Severity.WARNING)
+        return
+    yield Problem(command.source, command.span, values={"text": text, "moment": "at every start"})

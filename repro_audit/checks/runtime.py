@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from repro_audit.facts import base_image
 from repro_audit.facts.container import Container
+from repro_audit.facts.stage import Stage
 from repro_audit.finding import Edit, Fix, Problem, Severity
 
 if TYPE_CHECKING:
+    from repro_audit.facts.file import FileFacts
     from repro_audit.facts.health import Health
-    from repro_audit.facts.stage import Stage
 
 # Frameworks whose import alone takes seconds.
 _SLOW_IMPORT = re.compile(
@@ -20,15 +22,28 @@ _SLOW_IMPORT = re.compile(
 _SLOW_SECONDS = 10.0
 
 
-def healthcheck_missing(stage: Stage) -> Iterator[Problem]:
-    """A final stage that serves a port (EXPOSE and a start command) without HEALTHCHECK."""
-    if not stage.final or stage.healthcheck is not None or (stage.cmd is None and stage.entrypoint is None):
+def healthcheck_missing(facts: FileFacts) -> Iterator[Problem]:
+    """A final stage that serves a port (EXPOSE and a start command) without HEALTHCHECK, where the base image has none
+    either; a warning where a compose file of the project runs it as a service.
+    """
+    stage = next((f for f in facts.facts if isinstance(f, Stage) and f.final), None)
+    if stage is None or stage.healthcheck is not None or (stage.cmd is None and stage.entrypoint is None):
         return
-    for each in stage.lineage:
-        for instruction in each.instructions:
-            if instruction.keyword == "EXPOSE" and instruction.words and instruction.words[0]:
-                yield Problem(stage.source, stage.base.span, values={"port": instruction.words[0]})
-                return
+    if stage.root.unknown or base_image.checks_health(stage.root) is not False:
+        return
+    port = next(
+        (i.words[0] for s in stage.lineage for i in s.instructions if i.keyword == "EXPOSE" and i.words and i.words[0]),
+        None,
+    )
+    if port is None:
+        return
+    services = [
+        c for b, c in facts.project.builds(facts.file.path) if b.target is None or b.target.lower() == stage.name
+    ]
+    if any(c.healthcheck is not None for c in services):
+        return
+    serves = any(c.ports for c in services)
+    yield Problem(stage.source, stage.base.span, values={"port": port}, severity=None if serves else Severity.INFO)
 
 
 def healthcheck_too_slow(health: Health) -> Iterator[Problem]:
@@ -46,13 +61,10 @@ def healthcheck_too_slow(health: Health) -> Iterator[Problem]:
 
 
 def limits_missing(container: Container) -> Iterator[Problem]:
-    """A compose service without a memory limit; only a note for one that runs somebody else's image."""
-    whole = container.effective
-    if (
-        container.origin != "compose"
-        or whole.memory is not None
-        or (container.image is None and container.build is None)
-    ):
+    """A compose service without a memory limit that is given a GPU; only a note for any other that is built here."""
+    if container.origin != "compose" or container.memory is not None or ".devcontainer" in container.source.path:
         return
-    ours = whole.build is not None or bool(whole.gpus)
-    yield Problem(container.source, container.span, severity=None if ours else Severity.INFO)
+    if container.gpus:
+        yield Problem(container.source, container.span)
+    elif container.build is not None:
+        yield Problem(container.source, container.span, severity=Severity.INFO)

@@ -6,57 +6,59 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from repro_audit.facts import base_image
 from repro_audit.facts.container import Container, Port
 from repro_audit.finding import Edit, Fix, Problem, Severity
 
 if TYPE_CHECKING:
-    from repro_audit.facts.input import ImageRef
     from repro_audit.facts.instruction import Instruction
     from repro_audit.facts.stage import Stage
 
 # Programs that give up root themselves once they have started.
 _DROPS_ROOT = frozenset("gosu su-exec setpriv chroot runuser s6-setuidgid s6-svscan tini-static".split())
-# Publishers whose images set a user other than root.
-_NONROOT_REPOSITORIES = re.compile(
-    r"(?:bitnami|jupyter|cimg|circleci|selenium|gitpod|chainguard|grafana|prom|prometheus|nginxinc|kasmweb)/"
-    r"|(?:ubi\d*|rhel\d*)/(?:python|nodejs|openjdk|ruby|perl|php|go-toolset|nginx|httpd)"
-)
 # BuildKit's own list (`SecretsUsedInArgOrEnv`), word by word.
 _SECRET = re.compile(
     r"(?:^|_)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
 )
 _NO_SECRET = re.compile(
-    r"(?:^|_)(?:public|gpg|pgp|keyring|file|path|dir|url|uri|id|name|type|len|length|size|auth_mode|ttl|expiry|host)(?:_|$)",
+    r"(?:^|_)(?:public|gpg|pgp|keyring|file|path|dir|url|uri|id|name|type|len|length|size|auth_mode|ttl|expiry|host"
+    r"|version|dummy|algorithm|server|servers|enabled?|disabled?|required?|max|min|num|count|limit|fingerprint|sha256"
+    r"|checksum|user|method|provider|scheme|header|prefix|suffix|format)(?:_|$)|__key$",
     re.IGNORECASE,
 )
-# Published on purpose, for everybody to reach.
-_WEB_PORTS = frozenset(("80", "443", "22", "25", "53"))
+# What listens here by default lets everybody in: dashboards of experiments and clusters, notebooks, model servers
+# that run code, databases and queues.
+_OPEN_PORTS = frozenset(
+    "2375 3306 5432 6006 6333 6379 7860 8188 8265 8786 8787 8888 9200 11211 11434 19530 27017".split()
+)
+_OPEN_PROGRAM = re.compile(
+    r"(?:^|[/_-])(?:tensorboard|jupyter\w*|jupyterlab|notebook|mlflow|aim|ray|dask|spark|redis|mongo(?:db)?|postgres(?:ql)?|"
+    r"mysql|mariadb|elasticsearch|opensearch|memcached|rabbitmq|qdrant|milvus|weaviate|chroma|neo4j|minio|clickhouse|"
+    r"ollama|vllm\S*|text-generation\S*|label-studio|streamlit|gradio|comfyui|kafka|zookeeper|etcd|influxdb|cassandra)(?:$|[-_:])"
+)
 
 
 def root_user(stage: Stage) -> Iterator[Problem]:
-    """A final stage that starts something, and does so as root."""
+    """A final stage that starts something as root; only a note where the base image's user is not known."""
     if not stage.final or (stage.cmd is None and stage.entrypoint is None):
         return
-    user = stage.user
-    if user is None:
-        if stage.root.image == "scratch" or stage.root.unknown or _sets_user(stage.root) or _gives_up_root(stage):
-            return
-        yield Problem(stage.source, stage.base.span, values={"why_root": ": no USER is set"})
+    root = stage.root
+    if _gives_up_root(stage) or base_image.windows(root):
         return
-    name = user.split(":")[0]
-    if name not in ("root", "0") or _gives_up_root(stage):
+    if stage.user is None:
+        known = base_image.runs_as_root(root)
+        if known:
+            yield Problem(stage.source, stage.base.span, values={"why_root": ": no USER is set"})
+        elif known is None and not root.unknown:
+            message = f"No USER is set, so the container runs as whatever `{root.image}` leaves in force, often root"
+            yield Problem(stage.source, stage.base.span, message, severity=Severity.INFO)
+        return
+    name = stage.user.split(":")[0]
+    if name not in ("root", "0"):
         return
     last = next((i for s in stage.lineage for i in reversed(s.instructions) if i.keyword == "USER"), None)
     if last is not None:
         yield Problem(stage.source, last.span, values={"why_root": f": the last USER is `{name}`"})
-
-
-def _sets_user(image: ImageRef) -> bool:
-    return (
-        "nonroot" in (image.tag or "")
-        or bool(_NONROOT_REPOSITORIES.match(image.repository))
-        or (image.registry in ("cgr.dev", "quay.io") and image.repository.startswith(("chainguard/", "jupyter/")))
-    )
 
 
 def _gives_up_root(stage: Stage) -> bool:
@@ -95,38 +97,65 @@ def _no_value(value: str) -> bool:
     return value.lower() in ("true", "false", "yes", "no", "none", "on", "off") or value.startswith(("/", "~"))
 
 
+# They register emulators with the kernel once, and end.
+_NEEDS_PRIVILEGE = re.compile(r"(?:^|/)(?:binfmt|qemu-user-static)$")
+
+
 def container_privileged(container: Container) -> Iterator[Problem]:
-    """`privileged: true`."""
-    if container.privileged is not None and container.privileged.value == "true":
-        yield Problem(container.source, container.privileged.span)
+    """`privileged: true`; only a note on the throw-away machine of a workflow."""
+    if container.privileged is None or container.privileged.value != "true":
+        return
+    if container.image is not None and _NEEDS_PRIVILEGE.search(container.image.repository):
+        return
+    yield Problem(container.source, container.privileged.span, severity=_severity(container))
 
 
 def host_namespace(container: Container) -> Iterator[Problem]:
-    """The host's network, process or user namespace. (`ipc: host` is how PyTorch's documentation gives workers
+    """The host's network or process namespace. (`ipc: host` is how PyTorch's documentation gives workers
     memory.)
     """
     for setting, namespace in ((container.network_mode, "network"), (container.pid, "process")):
         if setting is not None and setting.value == "host":
-            yield Problem(container.source, setting.span, values={"namespace": namespace})
+            yield Problem(
+                container.source, setting.span, values={"namespace": namespace}, severity=_severity(container)
+            )
+
+
+def _severity(container: Container) -> Severity | None:
+    """A workflow's containers run on a machine that is thrown away: what they may do to it is only a note."""
+    return Severity.INFO if container.origin in ("workflow", "docker-run") else None
 
 
 def port_on_all_interfaces(container: Container) -> Iterator[Problem]:
-    """A published port without a host address; only a note where the port is one that people publish on purpose."""
-    if container.origin not in ("compose", "docker-run", "devcontainer"):
+    """A published port without a host address; only a note where nothing says that whoever reaches it is let in."""
+    if container.origin not in ("compose", "devcontainer"):
         return
     if container.network_mode is not None and container.network_mode.value in ("host", "none"):
         return
+    open_program = _lets_everybody_in(container)
     for port in container.ports:
         if port.published is None or port.host_ip not in (None, "", "0.0.0.0", "::", "[::]"):
             continue
-        public = port.published in _WEB_PORTS
+        if not (port.published[0].isdigit() or "$" in port.published) or "." in port.published:
+            continue  # No port number; the engine refuses it.
         yield Problem(
             container.source,
             port.span,
             values={"port": port.published},
-            severity=Severity.INFO if public else None,
+            severity=None if open_program or port.target in _OPEN_PORTS else Severity.INFO,
             fix=_bound(container, port),
         )
+
+
+def _lets_everybody_in(container: Container) -> bool:
+    """Whether the container runs a program that asks nobody for a password by default."""
+    names = [container.image.repository] if container.image is not None and not container.image.local else []
+    names += [word for command in container.commands for word in (command.name, *command.args[:3])]
+    if container.stage is not None:
+        for instruction in (container.stage.entrypoint, container.stage.cmd):
+            if instruction is not None:
+                names += [word for command in instruction.commands for word in (command.name, *command.args[:3])]
+    return any(_OPEN_PROGRAM.search(name) for name in names)
 
 
 def _bound(container: Container, port: Port) -> Fix | None:

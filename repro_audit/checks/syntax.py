@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from repro_audit.finding import Edit, Fix, Problem
+from repro_audit.facts.base_image import starts_at_root
+from repro_audit.finding import Edit, Fix, Problem, Severity
 from repro_audit.source import Span
 from repro_audit.syntax import shell
 from repro_audit.syntax.tree import Document, Mapping
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from repro_audit.facts.file import FileFacts
     from repro_audit.facts.input import ImageRef
     from repro_audit.facts.instruction import Instruction
-    from repro_audit.facts.stage import Stage
 
 
 def unknown_stage_ref(image: ImageRef) -> Iterator[Problem]:
@@ -52,24 +52,14 @@ def relative_workdir(instruction: Instruction) -> Iterator[Problem]:
     fix = None
     if word.text == path and re.fullmatch(r"(?:\./)?[\w.-]+(?:/[\w.-]+)*/?", path) and not path.startswith(".."):
         text = "/" + path.removeprefix("./") if path not in (".", "./") else "/"
-        fix = Fix(f"Write `WORKDIR {text}`", (Edit(word.whole, text),), safe=_starts_at_root(instruction.stage))
+        fix = Fix(f"Write `WORKDIR {text}`", (Edit(word.whole, text),), safe=starts_at_root(instruction.stage.root))
     yield Problem(instruction.source, word.whole, values={"path": path.removeprefix("./")}, fix=fix)
-
-
-# Images that leave the workdir at `/`.
-_AT_ROOT = frozenset(
-    "scratch debian ubuntu alpine python node ruby rust fedora centos rockylinux almalinux busybox amazonlinux "
-    "archlinux buildpack-deps openjdk eclipse-temurin nvidia/cuda".split()
-)
-
-
-def _starts_at_root(stage: Stage) -> bool:
-    return stage.root.repository in _AT_ROOT and stage.root.registry in (None, "docker.io")
 
 
 _BUILTINS = frozenset(
     ". : [ alias bg break cd command continue eval exec exit export false fg getopts hash if jobs kill let local pwd "
-    "read readonly return set shift source test times trap true type ulimit umask unalias unset wait while for case".split()
+    "read readonly return set shift source test times trap true type ulimit umask unalias unset wait while for "
+    "case".split()
 )
 
 
@@ -82,8 +72,12 @@ def json_args(instruction: Instruction) -> Iterator[Problem]:
     commands = instruction.commands
     if commands and commands[0].node.via[:1] == ("exec",) and len(commands) == 1:
         return
-    keyword = instruction.source.slice(instruction.node.keyword_span)
-    yield Problem(instruction.source, instruction.span, values={"keyword": keyword.upper()}, fix=_as_json(instruction))
+    keyword = instruction.keyword
+    if instruction.node.text.text.lstrip().startswith("["):
+        message = f"The words of `{keyword}` are no valid JSON, so a shell runs them as they stand, brackets and all"
+        yield Problem(instruction.source, instruction.span, message, severity=Severity.ERROR)
+        return
+    yield Problem(instruction.source, instruction.span, values={"keyword": keyword}, fix=_as_json(instruction))
 
 
 def _as_json(instruction: Instruction) -> Fix | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from repro_audit.facts import image_reference, shell_commands
 from repro_audit.facts.command import Command
@@ -17,6 +16,7 @@ from repro_audit.facts.input import ImageRef
 from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.stage import Stage
+from repro_audit.record import dataclass, field, replace
 from repro_audit.source import Excerpt, Source, join
 from repro_audit.syntax import dockerfile, shell
 from repro_audit.syntax.expand import PREDEFINED_ARGS, Expansion, expand

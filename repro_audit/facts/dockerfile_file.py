@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import dockerfile as dockerfile_facts
@@ -20,6 +19,7 @@ from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.place import in_order
 from repro_audit.facts.stage import Stage
 from repro_audit.kind import DOUBTFUL
+from repro_audit.record import replace
 from repro_audit.source import Source, Span
 from repro_audit.syntax import dockerfile
 from repro_audit.syntax.dockerfile_check import check_instructions
