@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from repro_audit.finding import Finding
+from repro_audit.record import dataclass
 
 _VERSION = 1
 _MAX_LINES = 20

@@ -9,7 +9,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from repro_audit.record import dataclass
 
 # Larger files are not read: nothing that people write by hand comes near.
 MAX_BYTES = 64 * 1024 * 1024

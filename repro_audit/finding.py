@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
+from repro_audit.record import dataclass, field
 from repro_audit.source import Source, Span
 
 

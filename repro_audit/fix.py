@@ -8,11 +8,11 @@ encoding included, and a fix after which the file no longer parses as well as be
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.diff import unified_diff as unified_diff  # what the CLI shows of a fix
+from repro_audit.record import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

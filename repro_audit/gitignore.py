@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from repro_audit.record import dataclass
 
 _Part = Callable[[bytes], object]
 

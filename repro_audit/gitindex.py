@@ -4,7 +4,8 @@ would leave out a file: what is tracked is part of the repository whatever the p
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from repro_audit.record import dataclass
 
 _MAX_BYTES = 256 * 1024 * 1024
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from repro_audit.record import dataclass
 
 # A copy is made for every round of {m,n}, so this bounds what one pattern may cost per character.
 _MAX_STATES = 2_000

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from repro_audit.facts.pin import Level
 from repro_audit.finding import Finding, Severity
+from repro_audit.record import dataclass, field
 from repro_audit.source import Position
 
 

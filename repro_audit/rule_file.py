@@ -6,10 +6,10 @@ import functools
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.finding import Severity
+from repro_audit.record import dataclass
 from repro_audit.result import RuleText
 from repro_audit.rulebook import ON_NAMES, Rule, RuleError, nearest
 

@@ -71,7 +71,7 @@ class Selection(NamedTuple):
         for alias in finding.aliases:
             severity = hadolint.severities.get(alias.lower())
             if severity is not None and (chosen is None or chosen.severity is None):
-                from dataclasses import replace
+                from repro_audit.record import replace
 
                 return replace(finding, severity=severity)
         return finding

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import codecs
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from repro_audit.record import dataclass, field
 
 
 class Position(NamedTuple):

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.finding import Edit, Finding, Fix, Severity
+from repro_audit.record import dataclass, field
 from repro_audit.source import Source, Span
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Suppressions(NamedTuple):
 
         A name counts as needless only when it is in `judged`: all that it may mean has run.
         """
-        from dataclasses import replace
+        from repro_audit.record import replace
 
         found = list(self.faults)
         for suppression in self.listed:
@@ -135,7 +135,7 @@ class Suppressions(NamedTuple):
 
     def _raised(self, finding: Finding) -> Finding:
         if finding.severity < Severity.ERROR and any(a.lower() in BUILDKIT_CHECKS for a in finding.aliases):
-            from dataclasses import replace
+            from repro_audit.record import replace
 
             return replace(finding, severity=Severity.ERROR)
         return finding

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit import kind
 from repro_audit.filetree import File, Tree, Trouble, holds, read_regular, relative
+from repro_audit.record import dataclass
 
 if TYPE_CHECKING:
     from repro_audit import gitindex

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_audit.cli.audit import Audit, Request, audit
 from repro_audit.cli.options import CheckOptions
 from repro_audit.cli.output import emit, note, wants_color, width
 from repro_audit.cli.problem import CannotError
+from repro_audit.record import replace
 from repro_audit.report import Look, render
 
 if TYPE_CHECKING:

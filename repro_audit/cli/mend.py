@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from repro_audit import fix
 from repro_audit.cli.audit import Audit
@@ -11,6 +10,7 @@ from repro_audit.cli.problem import CannotError
 from repro_audit.discover import File, Tree
 from repro_audit.facts.project import Project
 from repro_audit.finding import Finding
+from repro_audit.record import dataclass
 from repro_audit.save import SaveError, rewritten, save
 from repro_audit.source import Source
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.record import dataclass
 from repro_audit.source import Source, Span
 from repro_audit.syntax import shell
 

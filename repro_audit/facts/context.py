@@ -9,9 +9,9 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from repro_audit.record import dataclass
 from repro_audit.source import Source, Span
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from repro_audit.facts.context import BuildContext, ContextFile, Copy, trace
 from repro_audit.facts.dockerfile import DockerfileFacts, absolute
 from repro_audit.facts.file import FileFacts
 from repro_audit.facts.input import Package
-from repro_audit.facts.install import facts_of, taken_by
+from repro_audit.facts.install import Taken, facts_of, taken_by
 from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.mount import build_mounts
 from repro_audit.facts.place import in_order

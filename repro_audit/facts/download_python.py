@@ -98,7 +98,7 @@ def _in_code(command: Command, code: str, whole: Span, shift: int | None, body: 
 
 
 def _moved(download: Download, span: Span) -> Download:
-    from dataclasses import replace
+    from repro_audit.record import replace
 
     return replace(download, span=span)
 

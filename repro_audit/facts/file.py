@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.record import dataclass
 from repro_audit.source import Source
 from repro_audit.syntax.error import Error
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.facts.pin import Pin
+from repro_audit.record import dataclass
 from repro_audit.source import Source, Span
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.facts.installation import IndexOption, Installation
+from repro_audit.record import dataclass
 from repro_audit.source import Span
 
 if TYPE_CHECKING:

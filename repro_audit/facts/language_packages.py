@@ -297,7 +297,7 @@ def _r(command: Command) -> Iterator[Package]:
 
 def _inside(item: Operand, start: int, name: str) -> Operand:
     """The operand narrowed to a name in its code, where the code stands in the file as it is."""
-    from dataclasses import replace
+    from repro_audit.record import replace
 
     raw = item.word.raw
     at = raw.find(name, min(start, len(raw)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from repro_audit.record import dataclass
 
 
 class Level(IntEnum):

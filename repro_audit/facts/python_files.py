@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import python_packages
@@ -14,6 +13,7 @@ from repro_audit.facts.installation import IndexOption
 from repro_audit.facts.place import in_order
 from repro_audit.facts.readers import comments
 from repro_audit.source import Source
+from repro_audit.record import replace
 from repro_audit.syntax import conda as conda_syntax
 from repro_audit.syntax import lockfile
 from repro_audit.syntax import pyproject as pyproject_syntax

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import python_options, python_packages
 from repro_audit.facts.input import Package
 from repro_audit.facts.pin import Level, Pin
+from repro_audit.record import dataclass, replace
 from repro_audit.source import Excerpt, Span, join
 from repro_audit.syntax import requirement
 from repro_audit.syntax.error import Error

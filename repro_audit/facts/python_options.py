@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from repro_audit.record import dataclass, field
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_audit.facts.input import Package
 from repro_audit.facts.pin import Level, Pin
+from repro_audit.record import replace
 from repro_audit.source import Source
 from repro_audit.syntax import requirement as requirement_syntax
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import actions, containers, docker_run, health, runtime_commands
@@ -17,6 +16,7 @@ from repro_audit.facts.file import FileFacts
 from repro_audit.facts.install import facts_in
 from repro_audit.facts.place import in_order
 from repro_audit.facts.readers import comments
+from repro_audit.record import replace
 from repro_audit.source import Source
 from repro_audit.syntax import apptainer as apptainer_syntax
 from repro_audit.syntax import compose as compose_syntax

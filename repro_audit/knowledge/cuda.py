@@ -7,9 +7,10 @@ write them (`12.4`, `12.4.1`, `550.54.15`); a version that cannot be read gives 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TypedDict
+
+from repro_audit.record import dataclass
 
 
 @dataclass(slots=True, frozen=True)

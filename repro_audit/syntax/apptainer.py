@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax.error import Error
 

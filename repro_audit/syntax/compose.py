@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Lookup
-from dataclasses import dataclass
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span, join
 from repro_audit.syntax import compose_value, interpolate, yaml
 from repro_audit.syntax.compose_service import Build, Dependency, DeviceRequest, Extends, Healthcheck, Service

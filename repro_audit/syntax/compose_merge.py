@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Lookup
-from dataclasses import replace
 
+from repro_audit.record import replace
 from repro_audit.syntax import compose, compose_value
 from repro_audit.syntax.compose import Compose
 from repro_audit.syntax.error import Error

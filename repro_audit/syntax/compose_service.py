@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Lookup
-from dataclasses import dataclass, field
 
+from repro_audit.record import dataclass, field
 from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax.compose_value import CommandLine, PortMapping, Value, Variable, VolumeMount
 from repro_audit.syntax.tree import Entry, Mapping

@@ -6,8 +6,8 @@ Called by `syntax.compose`; each function takes text and gives its parts, or Non
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span, join
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)")

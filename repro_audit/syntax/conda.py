@@ -5,9 +5,9 @@ that stands in all of them and on conda's command line.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax.error import Error
 from repro_audit.syntax.tree import Mapping, Scalar, items_of, text_of

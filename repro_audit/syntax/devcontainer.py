@@ -5,8 +5,7 @@ Field names follow the devcontainer specification (containers.dev/implementors/j
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax import jsonc
 from repro_audit.syntax.error import Error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from repro_audit.record import dataclass
 from repro_audit.source import Span
 
 

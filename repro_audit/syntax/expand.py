@@ -7,8 +7,8 @@ default is: then the result says which variables decide it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from repro_audit.record import dataclass
 from repro_audit.syntax.expand_lexer import ExpandError, Lexer
 from repro_audit.syntax.go_text import quoted
 

@@ -6,9 +6,9 @@ Reads and matches as moby's `patternmatcher` does. Called where a COPY is follow
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from posixpath import normpath
 
+from repro_audit.record import dataclass, field
 from repro_audit.source import Source, Span
 from repro_audit.syntax.error import Error
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, join
 from repro_audit.syntax.error import Error
 

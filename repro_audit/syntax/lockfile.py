@@ -7,9 +7,9 @@ shape such a machine writes, and read as TOML otherwise (a merge conflict, a han
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.record import dataclass
 from repro_audit.source import Source, Span
 from repro_audit.syntax.error import Error
 from repro_audit.syntax.requirement import normalize

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from repro_audit.record import dataclass
 from repro_audit.source import Source, Span
 from repro_audit.syntax import yaml
 from repro_audit.syntax.error import Error

@@ -6,9 +6,9 @@ The tools are poetry, pdm, uv and hatch. A Pipfile, which says the same in table
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax import requirement, toml
 from repro_audit.syntax.error import Error

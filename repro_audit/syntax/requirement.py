@@ -5,8 +5,8 @@ pyproject. Read as pip reads it, except that nothing on disk is looked at: what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Span
 from repro_audit.syntax.error import Error
 

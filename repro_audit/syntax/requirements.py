@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span, join
 from repro_audit.syntax import requirement
 from repro_audit.syntax.error import Error

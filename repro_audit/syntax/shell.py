@@ -7,9 +7,9 @@ read by `shell_word`, here-documents by `shell_heredoc`, and wrappers taken off 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
+from repro_audit.record import replace
 from repro_audit.source import Excerpt, Span, join
 from repro_audit.syntax.error import Error
 from repro_audit.syntax.shell_heredoc import pieces, with_bodies

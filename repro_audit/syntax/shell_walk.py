@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from repro_audit.record import dataclass, field
 from repro_audit.source import Excerpt
 from repro_audit.syntax.error import Error
 from repro_audit.syntax.shell_grammar import tree
@@ -90,7 +90,7 @@ class Walk:
     functions: list[str] = field(default_factory=list)
     errors: list[Error] = field(default_factory=list)
     heredocs: dict[int, Heredoc] = field(default_factory=dict)
-    state: State = State(False, False)  # noqa: RUF009 (immutable)
+    state: State = State(False, False)
     pipelines: int = 0
 
 

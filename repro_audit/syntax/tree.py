@@ -7,8 +7,8 @@ devcontainers, conda environments, pyproject and lock files.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from repro_audit.record import dataclass, field
 from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax.error import Error
 
