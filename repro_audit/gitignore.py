@@ -64,6 +64,8 @@ class IgnoreList:
     def verdict(self, components: list[bytes], is_folder: bool) -> bool | None:
         """True to leave the path out, False to keep it, None when no pattern speaks of it."""
         below = components[self.depth :]
+        if not below:
+            return None  # A folder above the file, of which it cannot speak.
         for pattern in reversed(self.patterns):
             if pattern.matches(below, is_folder):
                 return not pattern.negated

@@ -83,18 +83,28 @@ def _dockerfile(parsed: dockerfile.Dockerfile) -> dict[str, object]:
 
 
 def _instruction(instruction: dockerfile.Instruction) -> dict[str, object]:
+    inner = instruction.onbuild
+    words = inner or instruction  # ONBUILD's value is that of the instruction it holds.
     found: dict[str, object] = {
-        "keyword": instruction.keyword,
+        "keyword": instruction.keyword.upper(),
         "start_line": instruction.start_line,
         "end_line": instruction.end_line,
         "flags": [flag.raw for flag in instruction.flags],
-        "json": instruction.json,
-        "value": [word.text for word in instruction.value],
+        "json": words.json,
+        "value": _words(words),
         "heredocs": [{"name": heredoc.name, "content": heredoc.content} for heredoc in instruction.heredocs],
     }
-    if instruction.onbuild is not None:
-        found["onbuild"] = _instruction(instruction.onbuild)
+    if inner is not None:
+        found["onbuild"] = _instruction(inner)
     return found
+
+
+def _words(instruction: dockerfile.Instruction) -> list[str]:
+    """The value as words; the separator that BuildKit's parser adds to each pair of ENV and LABEL is no word."""
+    words = [word.text for word in instruction.value]
+    if instruction.keyword in ("env", "label") and len(words) % 3 == 0:
+        return [word for index, word in enumerate(words) if index % 3 != 2]
+    return words
 
 
 def _error(source: Source, error: Error) -> dict[str, object]:

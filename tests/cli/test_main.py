@@ -229,7 +229,7 @@ def test_a_dockerfile_is_shown_as_it_was_read(project: Path, capsys: pytest.Capt
     assert shown["stages"] == [{"index": 0, "name": "c", "base": "b", "start_line": 2}]
     first, second, third = shown["instructions"][:3]
     assert (first["keyword"], first["flags"], first["value"], first["stage"]) == (
-        "from",
+        "FROM",
         ["--platform=a"],
         ["b", "AS", "C"],
         0,
@@ -237,6 +237,15 @@ def test_a_dockerfile_is_shown_as_it_was_read(project: Path, capsys: pytest.Capt
     assert (second["json"], second["value"]) == (True, ["x", "y"])
     assert third["heredocs"] == [{"name": "E", "content": "z\n"}]
     assert (third["start_line"], third["end_line"]) == (4, 6)
+
+
+def test_pairs_and_onbuild_are_shown_as_their_words(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "Dockerfile").write_text('FROM a\nENV A=1 B="x y"\nONBUILD CMD ["a", "b"]\n')
+    assert main(["ast", "Dockerfile"]) == 0
+    _, env, onbuild = json.loads(capsys.readouterr().out)["instructions"]
+    assert env["value"] == ["A", "1", "B", '"x y"']
+    assert (onbuild["keyword"], onbuild["json"], onbuild["value"]) == ("ONBUILD", True, ["a", "b"])
+    assert onbuild["onbuild"]["keyword"] == "CMD"
 
 
 def test_other_files_are_shown_with_places(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
