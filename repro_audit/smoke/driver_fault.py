@@ -97,7 +97,7 @@ def _no_library(error: str, reading: Reading, host: Host, on_host: bool, step: S
             remedy,
         )
     evidence = [error, "no /dev/nvidia* and no /dev/dxg"]
-    if on_host or host.bare or (host.gpus in (0, None) and host.driver is None and not host.wsl):
+    if host.driver is None and not host.wsl:
         if host.gpus:
             return _no_driver(tuple(evidence), host)
         return Diagnosis(
@@ -107,8 +107,14 @@ def _no_library(error: str, reading: Reading, host: Host, on_host: bool, step: S
             (*evidence, *(("no PCI device of vendor 10de",) if host.gpus == 0 else ())),
             ("run the test on a machine with an NVIDIA GPU",),
         )
-    if host.driver is None and not host.wsl:
-        return _no_driver(tuple(evidence), host)
+    if on_host:
+        return Diagnosis(
+            "driver-broken",
+            "nodes",
+            "the driver is loaded, and there are no device nodes to reach it by",
+            tuple(evidence),
+            ("make them: sudo nvidia-modprobe -u -c 0", "see what the host says: nvidia-smi"),
+        )
     return Diagnosis(
         "no-gpu",
         "nodes",

@@ -237,6 +237,14 @@ def _ended(framework: Framework, link: str) -> Diagnosis | None:
                 "if it never ends, look on the host: dmesg | grep -i xid",
             ),
         )
+    if ending.how == "skipped":
+        return Diagnosis(
+            "timeout",
+            link,
+            f"the time was over before {framework.name} could be tested",
+            (),
+            ("give the test more time: --timeout 900",),
+        )
     if ending.how in ("signal", "exit"):
         how = f"was killed by {ending.signal}" if ending.how == "signal" else "ended the whole process"
         remedy = ["run it alone to see the trace: python -X faulthandler -c 'import " + framework.name + "'"]

@@ -47,7 +47,8 @@ def document(stdout: bytes) -> dict[str, Any] | None:
     for line in reversed(stdout.split(b"\n")):
         if line.startswith(MARK + b" {"):
             try:
-                found = json.loads(line[len(MARK) :])
+                # NaN and Infinity are no JSON; the report would pass them on
+                found = json.loads(line[len(MARK) :], parse_constant=str)
             except (ValueError, RecursionError):
                 return None
             return found if isinstance(found, dict) else None

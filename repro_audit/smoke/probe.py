@@ -672,7 +672,7 @@ def compared(got: Sequence[Sequence[float]], want: Sequence[Sequence[float]]) ->
     for i, row in enumerate(want):
         for j, value in enumerate(row):
             off = abs(float(got[i][j]) - value)
-            if not off <= worst:  # also where it is not a number
+            if worst == worst and not off <= worst:  # the first that is no number counts as the worst
                 worst, at = off, (i, j)
     fine = worst <= 1e-5
     result: Dict[str, Any] = {"status": "ok" if fine else "wrong", "largest_error": worst if worst == worst else "nan"}

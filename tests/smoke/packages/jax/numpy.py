@@ -1,0 +1,1 @@
+"""What the probe imports of jax."""
