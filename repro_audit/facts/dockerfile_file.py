@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import dockerfile as dockerfile_facts
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
 def read(project: Project, file: File, source: Source) -> FileFacts:
     """The facts of one Dockerfile: stages, instructions, commands, inputs and context files, in order of place."""
     node = dockerfile.parse(source)
-    said = dockerfile_facts.read(source, node)
+    said = dockerfile_facts.read(source, node, _build_args(project, file))
     context = _context(project, file, said)
     copies = _copies(said, context)
     facts: list[object] = [*said.images, *said.stages]
     for built in said.stages:
         built.context = context
+        built.read_lists = partial(_all_listed, project)
     snapshots: dict[int, bool] = {}
     # A missing file is missing where it is copied; that it cannot be installed from either says nothing new.
     copied: set[tuple[str, str]] = set()
@@ -61,26 +63,26 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
             if stage.index not in snapshots:
                 snapshots[stage.index] = os_packages.snapshot(stage)
             taken = taken_by(command, snapshot=snapshots[stage.index], later=_later(stage, command))
+            if taken.python is not None and taken.python.constraint_files:
+                taken = _constrained(project, taken, command, instruction, copies, context)
             facts += facts_of(command, taken)
             if instruction.keyword != "RUN":
                 continue
-            stage.packages += taken.packages
+            stage.own_packages += taken.packages
             if taken.python is not None and (taken.python.projects or taken.python.manifest):
                 stage.manifests += _projects(taken.python, command, instruction, copies, context)
             for path, span in taken.files:
                 used = _installed(path, span, command, instruction, copies, context)
-                if used is None:
+                if used is None or (used.state == "missing" and "if" in command.node.context):
                     continue
+                if context is not None and not used.certain and used.state == "missing":
+                    used = replace(used, others_found=_others_found(said, context, used.path))
                 if (used.state, used.project_path) not in copied:
                     facts.append(used)
                 if used.state == "found":
                     stage.manifests += (used.project_path,)
-                    listed: dict[str, FileFacts] = {}
-                    stage.packages += _listed(project, used.project_path, stage, listed)
                     # Files that only this installation shows to be requirements are judged with it.
-                    facts += [
-                        f for path, said_there in listed.items() if not project.audits(path) for f in said_there.facts
-                    ]
+                    facts += _only_here(project, used.project_path, set())
     return FileFacts(
         source,
         file,
@@ -111,6 +113,19 @@ def _first_of_each_kind(errors: tuple[Error, ...], source: Source) -> tuple[Erro
     return tuple(kept)
 
 
+def _build_args(project: Project, file: File) -> dict[str, str]:
+    """The arguments that every compose file and devcontainer which builds this file passes with the same value."""
+    builds = project.builds(file.path)
+    if not builds:
+        return {}
+    given = [{arg.name: arg.value for arg in build.args} for build, _ in builds]
+    return {
+        name: value
+        for name, value in given[0].items()
+        if value is not None and "$" not in value and all(other.get(name) == value for other in given[1:])
+    }
+
+
 def _later(stage: Stage, command: Command) -> tuple[Command, ...]:
     """The commands of the same and of later instructions of the stage, where a download may be checked."""
     start = command.instruction.index if command.instruction is not None else 0
@@ -132,7 +147,7 @@ def _context(project: Project, file: File, said: DockerfileFacts) -> BuildContex
             best, most = context, count
         if count == len(wanted):
             break
-    return best
+    return replace(best, others=tuple(c for c in contexts if c is not best))
 
 
 def _sources(instruction: Instruction) -> Iterator[tuple[str, Span]]:
@@ -172,12 +187,13 @@ def _file(
     *,
     others: bool = True,
 ) -> ContextFile:
+    state = context.state(path)
     return ContextFile(
         source=instruction.source,
         span=span,
         path=path,
         project_path=context.project_path(path),
-        state=context.state(path),
+        state=state,
         purpose="copy" if command is None else "install",
         context=context.folder,
         instruction=instruction,
@@ -186,6 +202,7 @@ def _file(
         ignore_path=context.ignore_path,
         certain=context.certain,
         others_found=others,
+        made=state == "missing" and context.made(path),
     )
 
 
@@ -209,9 +226,27 @@ def _copies(said: DockerfileFacts, context: BuildContext | None) -> dict[int, li
                 if origin is None and flag.value.isdigit() and int(flag.value) < len(said.stages):
                     origin = said.stages[int(flag.value)]
                 external = origin is None
+            for excerpt, word in list(zip(instruction.node.value, instruction.words))[:-1]:
+                made = _made_by(excerpt.text, word)
+                if made is not None:
+                    mine.append(
+                        Copy(
+                            (made,),
+                            frozenset(),
+                            absolute(instruction.workdir, target),
+                            target.endswith(("/", ".")),
+                            None,
+                            True,
+                            instruction.index,
+                        )
+                    )
             sources = tuple(
-                word for excerpt, word in list(zip(instruction.node.value, instruction.words))[:-1] if word is not None
+                word
+                for excerpt, word in list(zip(instruction.node.value, instruction.words))[:-1]
+                if word is not None and _made_by(excerpt.text, word) is None
             )
+            if not sources:
+                continue
             folders = frozenset(s for s in sources if _is_folder(s, context if flag is None else None))
             mine.append(
                 Copy(
@@ -233,6 +268,15 @@ def _copies(said: DockerfileFacts, context: BuildContext | None) -> dict[int, li
                     # The mount is there for its own instruction, not after it.
                     mine.append(Copy((path,), folders, target, False, None, False, instruction.index - 1))
     return copies
+
+
+def _made_by(written: str, word: str | None) -> str | None:
+    """The name of a file that COPY or ADD takes from a here-document or an address, None for one from the context."""
+    if written.startswith("<<"):
+        return written.lstrip("<-").strip("'\"")
+    if word is not None and "://" in word:
+        return posixpath.basename(word.partition("?")[0].partition("#")[0].rstrip("/"))
+    return None
 
 
 def _is_folder(path: str, context: BuildContext | None) -> bool:
@@ -264,6 +308,30 @@ def _installed(
     return _file(found, span, instruction, command, context)
 
 
+def _constrained(
+    project: Project,
+    taken: Taken,
+    command: Command,
+    instruction: Instruction,
+    copies: dict[int, list[Copy]],
+    context: BuildContext | None,
+) -> Taken:
+    """The command's packages as its constraints files hold them, where those files are part of the project."""
+    assert taken.python is not None
+    held: list[Package] = []
+    for path, span in taken.python.constraint_files:
+        used = _installed(path, span, command, instruction, copies, context)
+        if used is None or used.state != "found":
+            return taken
+        facts = project.facts(used.project_path, "constraints").facts
+        held += [f for f in facts if isinstance(f, Package)]
+    from repro_audit.facts import python_install, python_packages
+
+    install = python_install.install(command)
+    assert install is not None
+    return replace(taken, packages=python_packages.with_constraints(install.packages, held))
+
+
 def _projects(
     python: Install,
     command: Command,
@@ -282,14 +350,36 @@ def _projects(
     return tuple(found)
 
 
-def _listed(project: Project, path: str, stage: Stage, seen: dict[str, FileFacts]) -> tuple[Package, ...]:
-    """The packages that a requirements or environment file and those it includes name; the files go to `seen`."""
-    if path in seen or len(seen) > 100:
-        return ()
-    said = seen[path] = project.facts(path, "conda" if path.endswith((".yml", ".yaml")) else "requirements")
-    packages = tuple(replace(f, stage=stage) for f in said.facts if isinstance(f, Package) and f.via != "constraints")
+def _all_listed(project: Project, stage: Stage) -> tuple[Package, ...]:
+    """The packages that the lists name from which the stage installs, and those lists that they include."""
+    seen: set[str] = set()
+    return tuple(p for path in stage.manifests for p in _listed(project, path, stage, seen))
+
+
+def _listed(project: Project, path: str, stage: Stage, seen: set[str]) -> Iterator[Package]:
+    if path in seen or len(seen) > 100 or path.endswith("pyproject.toml"):
+        return
+    seen.add(path)
+    said = project.facts(path, _kind_of_list(path))
+    yield from (replace(f, stage=stage) for f in said.facts if isinstance(f, Package) and f.via != "constraints")
+    for inner in _included(path, said):
+        yield from _listed(project, inner, stage, seen)
+
+
+def _only_here(project: Project, path: str, seen: set[str]) -> list[object]:
+    """The facts of a list that is not audited by itself, and of those lists that it includes."""
+    if path in seen or len(seen) > 100 or project.audits(path):
+        return []
+    seen.add(path)
+    said = project.facts(path, _kind_of_list(path))
+    return [*said.facts, *(f for inner in _included(path, said) for f in _only_here(project, inner, seen))]
+
+
+def _kind_of_list(path: str) -> str:
+    return "conda" if path.endswith((".yml", ".yaml")) else "requirements"
+
+
+def _included(path: str, said: FileFacts) -> Iterator[str]:
     for include in getattr(said.ast, "options", ()):
         if include.name == "--requirement" and include.value and "://" not in include.value:
-            inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), include.value))
-            packages += _listed(project, inner, stage, seen)
-    return packages
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(path), include.value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from repro_audit.facts.input import Package
 from repro_audit.facts.installation import IndexOption
 from repro_audit.facts.place import in_order
 from repro_audit.facts.readers import comments
-from repro_audit.source import Source
 from repro_audit.record import replace
+from repro_audit.source import Source
 from repro_audit.syntax import conda as conda_syntax
 from repro_audit.syntax import lockfile
 from repro_audit.syntax import pyproject as pyproject_syntax
@@ -42,16 +43,35 @@ def requirements(project: Project, file: File, source: Source) -> FileFacts:
     if via == "requirements":
         packages = python_packages.with_constraints(packages, _constraints(project, file.path, node))
         packages = _compiled(project, file.path, packages)
-    facts = [*packages, *_indexes(source, node.options)]
+    if project.audits(file.path) and _for_developers(file.path) and not project.installs(file.path):
+        packages = tuple(replace(p, installed=False) for p in packages)
+    facts = [*packages, *_indexes(source, node.options, held=bool(packages) and all(p.hashes for p in packages))]
     return FileFacts(source, file, node, in_order(facts), node.errors, node.comments or comments(source), project)
+
+
+# Tools and documentation, which are in no image unless a Dockerfile installs from the file.
+_DEVELOPERS = re.compile(
+    r"(?:^|[/._-])(?:docs?|documentation|tests?|testing|dev|develop(?:ment|er)?s?|lint(?:ing|er)?|style|format(?:ting)?|"
+    r"examples?|demos?|samples?|tutorials?|notebooks?|benchmarks?|ci|release|typing|mypy|pre-commit|build|packaging)(?=[/._-])"
+)
+
+
+def _for_developers(path: str) -> bool:
+    """Whether a requirements file is, by its name or folder, for those who work on the project."""
+    return _DEVELOPERS.search(path.lower()) is not None
 
 
 def pyproject(project: Project, file: File, source: Source) -> FileFacts:
     """A `pyproject.toml`: the project's dependencies, held by the lock file beside it."""
     node = pyproject_syntax.parse(source)
-    packages = _locked(project, file.path, python_packages.from_pyproject(node), ("uv.lock", "poetry.lock", "pdm.lock"))
+    made = python_packages.from_pyproject(node)
+    packages = _locked(project, file.path, made, ("uv.lock", "poetry.lock", "pdm.lock"))
     if not project.installs(file.path):
         packages = tuple(replace(p, installed=False) for p in packages)
+    else:
+        # Extras and groups are installed where somebody asks for them, which is rarely an image.
+        groups = {d.span: d.group for d in node.dependencies}
+        packages = tuple(replace(p, installed=False) if ":" in groups.get(p.span, "") else p for p in packages)
     return FileFacts(source, file, node, in_order(packages), node.errors, comments(source), project)
 
 
@@ -78,9 +98,9 @@ def conda(project: Project, file: File, source: Source) -> FileFacts:
     return FileFacts(source, file, node, in_order(facts), node.errors, comments(source), project)
 
 
-def _indexes(source: Source, options: Iterable[OptionLine]) -> list[IndexOption]:
+def _indexes(source: Source, options: Iterable[OptionLine], *, held: bool = False) -> list[IndexOption]:
     return [
-        IndexOption(source, o.span, o.name, o.value, "requirements")
+        IndexOption(source, o.span, o.name, o.value, "requirements", held=held)
         for o in options
         if o.name in _INDEX_OPTIONS and o.value
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from repro_audit.record import dataclass
@@ -22,9 +23,10 @@ class Stage:
     stage of the same file it starts from, if it does. `span` is the FROM instruction. `user`, `workdir`, `shell`,
     `env`, `entrypoint`, `cmd` and `healthcheck` are those in force at the stage's end, inherited through `parent`;
     a user or workdir that the external base may set is None. `env` maps to None where the value is unknown.
-    `packages` are those its own instructions install, by name or from files of the project; `manifests` are those
-    files. `context` is the folder it is built in, the likeliest where nothing names one. `final` marks the last stage
-    of the file. `lineage` is this stage and those it starts from, nearest first.
+    `own_packages` are those its own instructions install by name; `manifests` are the files of the project from which
+    they install more, `read_lists` reads those. `context` is the folder it is built in, the likeliest where nothing
+    names one. `final` marks the last stage of the file. `lineage` is this stage and those it starts from, nearest
+    first.
     """
 
     source: Source
@@ -43,9 +45,20 @@ class Stage:
     healthcheck: Instruction | None = None
     instructions: tuple[Instruction, ...] = ()
     platform: str | None = None
-    packages: tuple[Package, ...] = ()
+    own_packages: tuple[Package, ...] = ()
     manifests: tuple[str, ...] = ()
     context: BuildContext | None = None
+
+    read_lists: Callable[[Stage], tuple[Package, ...]] | None = None
+    _listed: tuple[Package, ...] | None = None
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """What the stage's own instructions install, by name or from lists of the project, which are read only now.
+        """
+        if self._listed is None:
+            self._listed = self.read_lists(self) if self.read_lists is not None else ()
+        return (*self.own_packages, *self._listed)
 
     @property
     def lineage(self) -> tuple[Stage, ...]:
