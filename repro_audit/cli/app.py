@@ -69,6 +69,10 @@ def application() -> typer.Typer:
     app.command("explain")(explain.command)
     app.command("ast")(ast.command)
     app.command("init")(init.command)
+    from repro_audit.cli import build, verify
+
+    app.command("build")(build.command)
+    app.command("verify")(verify.command)
     return app
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("check", "inputs", "fix", "rules", "explain", "ast", "init")
+COMMANDS = ("check", "inputs", "fix", "rules", "explain", "ast", "init", "build", "verify", "smoke")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

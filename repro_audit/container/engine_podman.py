@@ -204,7 +204,7 @@ class Podman(Engine):
     def remove(self, image: str) -> None:
         """Remove the name and what nothing else uses; never raises."""
         try:
-            self.command("rmi", "--force", image, timeout=120.0)
+            self.command("rmi", image, timeout=120.0)
         except EngineError:
             pass
 

@@ -5,6 +5,7 @@ shell string; what they print is streamed, bounded and free of secrets.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -27,6 +28,8 @@ _PASSED = frozenset(
 )
 _PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "BUILDAH_", "CONTAINER_", "CONTAINERS_", "STORAGE_", "PODMAN_", "XDG_")
 _LINE = 8192
+# what programs send to colour text and move the cursor
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _GRACE = 10.0
 
 
@@ -192,7 +195,7 @@ def _read(
             for raw in whole:
                 line = clean(raw.decode("utf-8", "replace").rstrip("\r"))
                 # progress bars draw over themselves
-                line = line.rpartition("\r")[2]
+                line = _ESCAPES.sub("", line.rpartition("\r")[2]) if "\x1b" in line else line.rpartition("\r")[2]
                 with lock:
                     log.add(line)
                     if on_line is not None:

@@ -1,0 +1,319 @@
+"""`repro-audit verify`: build twice under changed conditions, or once against what exists, and compare."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repro_audit.cli import build
+from repro_audit.cli.output import emit, note, wants_color
+from repro_audit.cli.problem import CannotError
+
+if TYPE_CHECKING:
+    from repro_audit.cli.build_plan import Plan
+    from repro_audit.container.engine import BuildRequest, Built, Engine
+    from repro_audit.verify.comparison import Comparison
+    from repro_audit.verify.instruction import InstructionPlace
+
+VARIATIONS = ("time", "directory", "order", "umask", "hostname", "locale")
+# Seconds between the beginnings of both builds, so that clocks that count seconds show another time.
+_APART = 2.1
+
+
+class Format(str, enum.Enum):
+    """How the comparison may be shown."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+
+
+def command(
+    context: build.Context = None,
+    file: build.File = None,
+    target: build.Target = None,
+    build_arg: build.BuildArgs = None,
+    secret: build.Secrets = None,
+    platform: build.Platform = None,
+    engine: build.EngineOption = build.EngineName.auto,
+    service: build.Service = None,
+    network: build.NetworkOption = build.Network.default,
+    against: Annotated[
+        str | None, typer.Option(help="Compare with this image or archive.", metavar="IMAGE|ARCHIVE")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Build nothing: compare this with --against.", metavar="IMAGE|ARCHIVE")
+    ] = None,
+    source_date_epoch: Annotated[
+        int | None,
+        typer.Option(min=0, help="The time to build for, in seconds (default: the last commit's).", metavar="SECONDS"),
+    ] = None,
+    vary: Annotated[
+        str, typer.Option(help=f"What changes in the second build: all, none, or some of {','.join(VARIATIONS)}.")
+    ] = "all",
+    strict: Annotated[bool, typer.Option("--strict", help="Only an identical digest (level 4) will do.")] = False,
+    format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
+    record: Annotated[str | None, typer.Option(help="Keep the result for `check --record`.", metavar="FILE")] = None,
+    quiet: build.Quiet = False,
+) -> int:
+    """Build twice and compare every file: is the image the same when it is built again?
+
+    Exit status: 0 the same files (level 3) or the same digest (level 4, asked for by --strict); 1 different; 2 it
+    could not be done.
+    """
+    from repro_audit.container.archive_error import ArchiveError
+    from repro_audit.container.engine import EngineError
+    from repro_audit.container.process import interruptible
+
+    if image is not None and against is None:
+        raise CannotError("--image needs --against: the image or archive to compare it with")
+    if image is not None and record is not None:
+        raise CannotError("--record needs a build: an image says nothing of the files it was made from")
+    varied = _varied(vary)
+    with interruptible():
+        try:
+            if image is not None and against is not None:
+                return _report(_images(image, against, engine.value, platform), {}, format, output, strict)
+            from repro_audit.cli.build_plan import plan
+
+            planned = plan(
+                context,
+                file=file,
+                target=target,
+                build_args=build_arg or (),
+                secrets=secret or (),
+                platform=platform,
+                service=service,
+                network=network.value,
+                no_cache=True,
+            )
+            run = _Run(planned, varied, source_date_epoch, against, quiet)
+            return run.go(build.chosen(engine.value), record, format, output, strict)
+        except (EngineError, ArchiveError) as error:
+            raise CannotError(str(error)) from None
+
+
+def _varied(text: str) -> tuple[str, ...]:
+    if text in ("all", "none"):
+        return VARIATIONS if text == "all" else ()
+    asked = tuple(part.strip() for part in text.split(","))
+    for each in asked:
+        if each not in VARIATIONS:
+            raise CannotError(f"--vary {each}: there are {', '.join(VARIATIONS)}, all and none")
+    return asked
+
+
+class _Run:
+    """One verification: builds in a folder that is gone at the end, and compares."""
+
+    def __init__(
+        self, planned: Plan, varied: tuple[str, ...], epoch: int | None, against: str | None, quiet: bool
+    ) -> None:
+        from repro_audit.container.build_context import commit_time
+
+        self.planned = planned
+        self.varied = varied
+        self.against = against
+        self.quiet = quiet
+        self.said_by = "given"
+        if epoch is None:
+            given = os.environ.get("SOURCE_DATE_EPOCH", "")
+            if given.isascii() and given.isdecimal():
+                epoch, self.said_by = int(given), "from the environment"
+            else:
+                epoch, self.said_by = commit_time(planned.request.context), "the last commit"
+        self.epoch = epoch
+
+    def go(self, engine: Engine, record: str | None, format: Format, output: str | None, strict: bool) -> int:
+        """Build, compare, report; gives the exit status."""
+        from repro_audit.container.build_context import digest
+        from repro_audit.container.engine import scratch
+
+        request = self.planned.request
+        inputs = digest(request.context, request.dockerfile, self.planned.settings)
+        with scratch() as folder:
+            first = replace(request, epoch=self.epoch, rewrite=True)
+            left = os.path.join(folder, "first.tar")
+            started = time.monotonic()
+            if self.against is not None:
+                left = _archive(self.against, engine.info.name, os.path.join(folder, "against.tar"), request.platform)
+            else:
+                copied = _copied(first, os.path.join(folder, "1"), self.varied, second=False)
+                if self._build(engine, copied, left, "building, first time") is None:
+                    return 2
+                _clear(os.path.join(folder, "1"))
+                if "time" in self.varied:
+                    time.sleep(max(0.0, _APART - (time.monotonic() - started)))
+            right = os.path.join(folder, "second.tar")
+            varied = self.varied if self.against is None else ()
+            second = _copied(first, os.path.join(folder, "another", "place"), varied, second=self.against is None)
+            built = self._build(engine, second, right, "building, second time" if self.against is None else "building")
+            if built is None:
+                return 2
+            conditions = self._conditions(engine, built, varied)
+            comparison = _named(
+                _compared(left, right, _places(self.planned), request.platform),
+                self.against or "first build",
+                "second build" if self.against is None else "fresh build",
+            )
+        if record is not None:
+            self._keep(record, comparison, inputs, conditions)
+        return _report(comparison, conditions, format, output, strict)
+
+    def _build(self, engine: Engine, request: BuildRequest, archive: str, title: str) -> Built | None:
+        from repro_audit.cli.build_display import display
+
+        if not self.quiet:
+            note(title)
+        with display(title, quiet=self.quiet) as show:
+            built = engine.build(request, archive=archive, on_line=show)
+        if built.problem is not None:
+            raise CannotError(built.problem)
+        if built.ok:
+            return built
+        sys.stderr.write(build.explained(self.planned, built.log))
+        note("nothing to compare: the build failed")
+        return None
+
+    def _conditions(self, engine: Engine, built: Built, varied: tuple[str, ...]) -> dict[str, str]:
+        """What was in force, as reports show it."""
+        found = {"engine": str(engine.info)}
+        if self.epoch is None:
+            found["SOURCE_DATE_EPOCH"] = "not in force: no commit tells a time, and none was given"
+        elif not built.in_force:
+            found["SOURCE_DATE_EPOCH"] = f"not in force: {engine.info} does not know it"
+        else:
+            found.update(built.in_force)
+            for name in ("SOURCE_DATE_EPOCH", "--timestamp"):
+                if name in found:
+                    found[name] = f"{found[name]} ({self.said_by})"
+            if "rewrite-timestamp" not in found and "--timestamp" not in found:
+                found["rewrite-timestamp"] = f"not in force: {engine.info} does not know it"
+        if self.against is None:
+            shown = [each for each in varied if each != "hostname" or "hostname" in engine.info.features]
+            found["varied"] = ", ".join(_VARIED[each] for each in shown) or "nothing"
+            if "time" in varied:
+                found["not varied"] = "the day and year: containers have the clock of the machine"
+        return found
+
+    def _keep(self, path: str, comparison: Comparison, inputs: str, conditions: dict[str, str]) -> None:
+        from repro_audit.container.build_context import digest
+        from repro_audit.verify.record import dump
+        from repro_audit.verify.record import record as kept
+
+        request = self.planned.request
+        if digest(request.context, request.dockerfile, self.planned.settings) != inputs:
+            note(f"{path}: not written: the inputs changed while they were built")
+            return
+        made = kept(
+            path,
+            comparison,
+            context=request.context,
+            dockerfile=request.dockerfile,
+            settings=self.planned.settings,
+            inputs=inputs,
+            conditions=conditions,
+        )
+        emit(dump(made), path)
+
+
+_VARIED = {
+    "time": "time (some seconds)",
+    "directory": "build directory",
+    "order": "order of files on disk",
+    "umask": "umask of the engine's program",
+    "hostname": "hostname",
+    "locale": "locale and time zone of the engine's program",
+}
+
+
+def _copied(request: BuildRequest, folder: str, varied: tuple[str, ...], *, second: bool) -> BuildRequest:
+    """The request for one build, from a copy of the context of its own, as a fresh checkout would be."""
+    from repro_audit.container.build_context import copy
+
+    if "directory" in varied or "order" in varied:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        own = copy(request.context, request.dockerfile, folder, backwards=second and "order" in varied)
+        request = replace(request, context=folder, dockerfile=own)
+    if "umask" in varied:
+        request = replace(request, umask=0o027 if second else 0o022)
+    if second and "hostname" in varied:
+        request = replace(request, hostname="another-host")
+    if second and "locale" in varied:
+        request = replace(request, locale="tr_TR.UTF-8", zone="Pacific/Kiritimati")
+    return request
+
+
+def _clear(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _images(image: str, against: str, engine: str, platform: str | None) -> Comparison:
+    from repro_audit.container.engine import scratch
+
+    with scratch() as folder:
+        left = _archive(against, engine, os.path.join(folder, "first.tar"), platform)
+        right = _archive(image, engine, os.path.join(folder, "second.tar"), platform)
+        return _named(_compared(left, right, [], platform), against, image)
+
+
+def _archive(name: str, engine: str, target: str, platform: str | None) -> str:
+    """The archive that `name` is, or one made of the local image of that name."""
+    if os.path.exists(name):
+        return name
+    if name.endswith((".tar", ".tar.gz", ".tgz", ".oci")) or name.startswith((".", "/")):
+        raise CannotError(f"{name}: there is no such archive")
+    from repro_audit.container.engine_choice import choose
+
+    found = choose(engine)
+    if not found.has(name):
+        raise CannotError(f"{name}: neither an archive nor an image that {found.info.name} has")
+    found.save(name, target, platform=platform)
+    return target
+
+
+def _compared(left: str, right: str, places: list[InstructionPlace], platform: str | None) -> Comparison:
+    from repro_audit.verify.explain import verify_archives
+
+    return verify_archives(left, right, places, platform=platform)
+
+
+def _named(comparison: Comparison, left: str, right: str) -> Comparison:
+    """The comparison with names that say something once the archives are gone."""
+    return replace(comparison, left=replace(comparison.left, where=left), right=replace(comparison.right, where=right))
+
+
+def _places(planned: Plan) -> list[InstructionPlace]:
+    """The instructions that made the image, in the order of the build."""
+    from repro_audit.cli.build_plan import stages
+    from repro_audit.verify.instruction import InstructionPlace
+
+    found = []
+    for stage in stages(planned.request):
+        seen = [stage.span, *(i.span for i in stage.instructions)]
+        for span in dict.fromkeys(seen):
+            text = stage.source.slice(span)
+            line = stage.source.position(span.start).line
+            found.append(InstructionPlace(line, text.split(None, 1)[0].upper(), text, planned.shown))
+    return found
+
+
+def _report(
+    comparison: Comparison, conditions: dict[str, str], format: Format, output: str | None, strict: bool
+) -> int:
+    from repro_audit.verify.report import render
+
+    options: dict[str, object] = {"color": wants_color(None, output)} if format is Format.text else {}
+    emit(render(comparison, format.value, conditions=conditions, **options), output)
+    level = comparison.level or 0
+    return 0 if level >= (4 if strict else 3) else 1

@@ -1,0 +1,144 @@
+"""What `verify` found, kept for later: a small JSON file that proves a level as long as the inputs stay as they were.
+
+`repro-audit verify --record FILE` writes one; `repro-audit check --record FILE` shows the level that it proves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from repro_audit.container.build_context import digest
+from repro_audit.container.engine import EngineError
+
+if TYPE_CHECKING:
+    from repro_audit.verify.comparison import Comparison
+
+VERSION = 1
+_SIZE = 1 << 20
+
+
+class RecordError(Exception):
+    """A record that cannot be used: in one line, with the file's name."""
+
+
+@dataclass(slots=True, frozen=True)
+class Record:
+    """A stored result. `context` and `dockerfile` are relative to the record's own folder; `inputs` is a digest over
+    them and over `settings` (target, platform, build arguments).
+    """
+
+    result: str
+    level: int | None
+    context: str
+    dockerfile: str
+    settings: tuple[str, ...]
+    inputs: str
+    images: tuple[str, ...]
+    conditions: Mapping[str, str]
+    written: str
+
+
+@dataclass(slots=True, frozen=True)
+class Proof:
+    """What a record proves now: a level, or None and the `reason` why it proves nothing."""
+
+    level: int | None
+    reason: str
+
+
+def record(
+    path: str,
+    comparison: Comparison,
+    *,
+    context: str,
+    dockerfile: str,
+    settings: Sequence[str],
+    inputs: str,
+    conditions: Mapping[str, str],
+) -> Record:
+    """The record of a comparison, to be kept at `path`. `inputs` is the digest taken before the first build."""
+    from datetime import datetime, timezone
+
+    folder = os.path.dirname(os.path.abspath(path))
+
+    def inside(place: str) -> str:
+        return os.path.relpath(os.path.realpath(place), os.path.realpath(folder)).replace(os.sep, "/")
+
+    return Record(
+        comparison.result,
+        comparison.level,
+        inside(context),
+        inside(dockerfile),
+        tuple(settings),
+        inputs,
+        tuple(i.manifest_digest or i.config_digest for i in (comparison.left, comparison.right)),
+        dict(conditions),
+        datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def dump(kept: Record) -> str:
+    """The record as JSON."""
+    document = {
+        "version": VERSION,
+        "kind": "repro-audit-verify",
+        "result": kept.result,
+        "level": kept.level,
+        "inputs": {
+            "digest": kept.inputs,
+            "context": kept.context,
+            "dockerfile": kept.dockerfile,
+            "settings": list(kept.settings),
+        },
+        "images": list(kept.images),
+        "conditions": dict(kept.conditions),
+        "written": kept.written,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def load(path: str) -> Record:
+    """The record at `path`; raises RecordError."""
+    try:
+        with open(path, "rb") as file:
+            document = json.loads(file.read(_SIZE))
+        if document["version"] != VERSION or document["kind"] != "repro-audit-verify":
+            raise RecordError(f"{path}: it was written by another version of repro-audit; verify again")
+        inputs, level = document["inputs"], document["level"]
+        if level not in (None, 3, 4):
+            raise ValueError("level")
+        return Record(
+            str(document["result"]),
+            level,
+            str(inputs["context"]),
+            str(inputs["dockerfile"]),
+            tuple(str(each) for each in inputs["settings"]),
+            str(inputs["digest"]),
+            tuple(str(each) for each in document["images"]),
+            {str(k): str(v) for k, v in document["conditions"].items()},
+            str(document["written"]),
+        )
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise RecordError(f"{path}: this is no record that `repro-audit verify` wrote") from None
+
+
+def proven(path: str) -> Proof:
+    """What the record at `path` proves about the files as they are now; raises RecordError where there is none."""
+    kept = load(path)
+    if kept.level is None:
+        return Proof(None, f"two builds were different when verified on {kept.written[:10]}")
+    folder = os.path.dirname(os.path.abspath(path))
+    context, dockerfile = (os.path.normpath(os.path.join(folder, each)) for each in (kept.context, kept.dockerfile))
+    try:
+        now = digest(context, dockerfile, kept.settings)
+    except EngineError as error:
+        return Proof(None, f"the inputs cannot be read: {error}")
+    if now != kept.inputs:
+        return Proof(None, f"the inputs have changed since it was verified on {kept.written[:10]}; verify again")
+    return Proof(kept.level, f"verified on {kept.written[:10]}")
