@@ -69,10 +69,11 @@ def application() -> typer.Typer:
     app.command("explain")(explain.command)
     app.command("ast")(ast.command)
     app.command("init")(init.command)
-    from repro_audit.cli import build, verify
+    from repro_audit.cli import build, smoke, verify
 
     app.command("build")(build.command)
     app.command("verify")(verify.command)
+    app.command("smoke")(smoke.command)
     return app
 
 

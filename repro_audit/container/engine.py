@@ -195,6 +195,7 @@ class RunRequest:
     env: tuple[tuple[str, str], ...] = ()
     gpus: str | None = None
     cdi: bool = False
+    gpu_capabilities: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     runtime: str | None = None
     network: str = "none"
@@ -226,9 +227,9 @@ class RunRequest:
         for name, _ in self.env:
             if not names.is_argument(name):
                 raise EngineError(f"{name!r} is no valid name of a variable")
-        for device in self.devices:
+        for device in (*self.devices, *self.gpu_capabilities):
             if not names.is_plain(device):
-                raise EngineError(f"{device!r} is no valid device")
+                raise EngineError(f"{device!r} is no valid device or driver capability")
         return self
 
     def redactor(self) -> Redactor:

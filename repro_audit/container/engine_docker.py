@@ -218,7 +218,7 @@ def run_words(request: RunRequest, name: str) -> tuple[list[str], dict[str, str]
             words.append(f"--env={variable}={value}")
     words += [f"--device={device}" for device in request.devices]
     if request.gpus is not None:
-        words += [f"--device={d}" for d in cdi_devices(request.gpus)] if request.cdi else [_gpus(request.gpus)]
+        words += [f"--device={d}" for d in cdi_devices(request.gpus)] if request.cdi else [_gpus(request)]
     words += [f"--runtime={request.runtime}"] if request.runtime else []
     words += [f"--user={request.user}"] if request.user else []
     words += [f"--shm-size={request.shm_size}"] if request.shm_size else []
@@ -228,9 +228,12 @@ def run_words(request: RunRequest, name: str) -> tuple[list[str], dict[str, str]
     return [*words, request.image, *request.argv], env
 
 
-def _gpus(asked: str) -> str:
-    # several devices need quotes that reach docker: it reads the value as CSV
-    return f'--gpus="{asked}"' if "," in asked else f"--gpus={asked}"
+def _gpus(request: RunRequest) -> str:
+    # docker reads the value as CSV: several devices need quotes that reach it
+    asked = [request.gpus or "all"]
+    if request.gpu_capabilities:
+        asked.append("capabilities=" + ",".join(("gpu", *request.gpu_capabilities)))
+    return f"--gpus={names.fields(*asked)}"
 
 
 def cdi_devices(asked: str) -> list[str]:

@@ -1,0 +1,243 @@
+"""`repro-audit smoke`: does CUDA really work in this image, or on this host, and if not, which link is broken."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repro_audit.cli import build
+from repro_audit.cli.output import emit, note, wants_color
+from repro_audit.cli.problem import CannotError
+
+if TYPE_CHECKING:
+    from repro_audit.container.engine import Engine, RunRequest
+    from repro_audit.facts.container import Container
+    from repro_audit.smoke.trial import Trial
+
+
+class Format(str, enum.Enum):
+    """How the verdict may be shown."""
+
+    text = "text"
+    json = "json"
+
+
+class RunNetwork(str, enum.Enum):
+    """What the container may reach."""
+
+    none = "none"
+    host = "host"
+    bridge = "bridge"
+
+
+def command(
+    context: build.Context = None,
+    image: Annotated[str | None, typer.Option(help="Test this image; build nothing.", metavar="IMAGE")] = None,
+    host: Annotated[bool, typer.Option("--host", help="Test this machine, outside of any container.")] = False,
+    service: Annotated[
+        str | None, typer.Option(help="Test this compose service, with exactly its GPU settings.", metavar="NAME")
+    ] = None,
+    file: build.File = None,
+    target: build.Target = None,
+    build_arg: build.BuildArgs = None,
+    secret: build.Secrets = None,
+    platform: build.Platform = None,
+    engine: build.EngineOption = build.EngineName.auto,
+    gpus: Annotated[
+        str | None, typer.Option(help="all, a number, or device=0,1 (default: all).", metavar="GPUS")
+    ] = None,
+    cdi: Annotated[bool, typer.Option("--cdi", help="Ask docker for GPUs as CDI devices.")] = False,
+    network: Annotated[RunNetwork, typer.Option("--network", help="What the container may reach.")] = RunNetwork.none,
+    timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds that the test may take.")] = 300.0,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Test only this framework (torch, tensorflow, jax, cupy).", metavar="NAME")
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
+    record: Annotated[str | None, typer.Option(help="Keep the report as JSON, too.", metavar="FILE")] = None,
+    quiet: build.Quiet = False,
+) -> int:
+    """Launch a real kernel on the GPU from inside the image, and try every framework that is there.
+
+    Exit status: 0 CUDA works; 1 the image fails; 2 it could not be tested.
+    """
+    from repro_audit.container.engine import EngineError, NoEngineError
+    from repro_audit.container.process import interruptible
+    from repro_audit.smoke.report import render_json, render_text
+
+    if sum((host, image is not None, context is not None or service is not None)) > 1:
+        raise CannotError("smoke tests one thing: a context or --service, --image, or --host")
+    asked = _Asked(gpus, cdi, network.value, platform, service, image, quiet)
+    trial: Trial | None
+    with interruptible():
+        try:
+            if host:
+                trial = _on_host(timeout, tuple(only or ()))
+            else:
+                planned: dict[str, object] = {
+                    "file": file,
+                    "target": target,
+                    "build_args": build_arg or (),
+                    "secrets": secret or (),
+                }
+                trial = asked.go(context, engine.value, planned, timeout, tuple(only or ()))
+        except NoEngineError as error:
+            trial = _no_engine(error, image or service or context or ".")
+        except EngineError as error:
+            raise CannotError(str(error)) from None
+    if trial is None:
+        return 2
+    if record is not None:
+        from datetime import datetime, timezone
+
+        emit(render_json(trial, recorded=datetime.now(timezone.utc).isoformat(timespec="seconds")), record)
+    shown = render_json(trial) if format is Format.json else render_text(trial, color=wants_color(None, output))
+    emit(shown, output)
+    return trial.diagnosis.exit_status
+
+
+class _Asked:
+    """How the container is to be run, and what of."""
+
+    def __init__(
+        self,
+        gpus: str | None,
+        cdi: bool,
+        network: str,
+        platform: str | None,
+        service: str | None,
+        image: str | None,
+        quiet: bool,
+    ) -> None:
+        self.gpus, self.cdi, self.network, self.platform = gpus, cdi, network, platform
+        self.service, self.image, self.quiet = service, image, quiet
+
+    def go(
+        self, context: str | None, engine: str, options: dict[str, object], timeout: float, only: tuple[str, ...]
+    ) -> Trial | None:
+        """Run the test; None where the image could not be built."""
+        from repro_audit.cli.smoke_runner import ImageRunner
+        from repro_audit.smoke import host as hosts
+        from repro_audit.smoke.trial import smoke
+
+        container = self._container(context)
+        chosen = build.chosen(engine, need=("run",))
+        with self._made(container, context, chosen, options) as name:
+            if name is None:
+                return None
+            request = self._request(name, container, chosen)
+            subject = self.image or (f"service {self.service}" if self.service else context or ".")
+            return smoke(ImageRunner(chosen, request, subject), hosts.look(), timeout=timeout, only=only)
+
+    def _container(self, context: str | None) -> Container | None:
+        if self.service is None:
+            return None
+        from repro_audit.cli.build_plan import find_service
+
+        return find_service(context or ".", self.service)[0]
+
+    def _made(
+        self, container: Container | None, context: str | None, engine: Engine, options: dict[str, object]
+    ) -> _Made:
+        if self.image is not None:
+            return _Made(engine, self.image)
+        if container is not None and container.build is None:
+            if container.image is None:
+                raise CannotError(f"the service {container.name} has neither an image nor a build")
+            return _Made(engine, container.image.source.slice(container.image.span).strip("\"' "))
+        return _Made(engine, None, context, self.service, self.platform, options, self.quiet)
+
+    def _request(self, name: str, container: Container | None, engine: Engine) -> RunRequest:
+        import shutil
+
+        from repro_audit.cli.smoke_runner import like_service
+        from repro_audit.container.engine import RunRequest
+        from repro_audit.smoke import host as hosts
+
+        hooked = shutil.which("nvidia-container-runtime-hook") or shutil.which("nvidia-container-runtime")
+        cdi = self.cdi or ("cdi" in engine.info.features and hosts.look().cdi and not hooked)
+        request = RunRequest(name, gpus="all", cdi=cdi, network=self.network, platform=self.platform)
+        if container is not None:
+            request = like_service(container, request)
+        return replace(request, gpus=self.gpus) if self.gpus is not None else request
+
+
+class _Made:
+    """The image to test: one that is there, or one that is built for the test and removed after it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: str | None,
+        context: str | None = None,
+        service: str | None = None,
+        platform: str | None = None,
+        options: dict[str, object] | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self._engine, self._image = engine, image
+        self._context, self._service, self._platform = context, service, platform
+        self._options, self._quiet = options or {}, quiet
+        self._built: str | None = None
+
+    def __enter__(self) -> str | None:
+        if self._image is not None:
+            return self._image
+        from repro_audit.cli.build_display import display
+        from repro_audit.cli.build_plan import plan
+        from repro_audit.container.engine import fresh_name
+
+        self._built = f"{fresh_name()}:1"
+        planned = plan(
+            self._context,
+            service=self._service,
+            platform=self._platform,
+            tag=self._built,
+            **self._options,  # type: ignore[arg-type]
+        )
+        with display("building", quiet=self._quiet) as show:
+            built = self._engine.build(planned.request, on_line=show)
+        if built.problem is not None:
+            raise CannotError(built.problem)
+        if not built.ok:
+            import sys
+
+            sys.stderr.write(build.explained(planned, built.log))
+            note("nothing to test: the build failed")
+            return None
+        return self._built
+
+    def __exit__(self, *_: object) -> None:
+        from repro_audit.container.process import shielded
+
+        if self._built is not None:
+            with shielded():
+                self._engine.remove(self._built)
+
+
+def _on_host(timeout: float, only: tuple[str, ...]) -> Trial:
+    from repro_audit.cli.smoke_runner import HostRunner
+    from repro_audit.smoke import host as hosts
+    from repro_audit.smoke.trial import smoke
+
+    return smoke(HostRunner(), hosts.look(), timeout=timeout, only=only)
+
+
+def _no_engine(error: object, subject: str) -> Trial:
+    from repro_audit.container.engine import NoEngineError
+    from repro_audit.smoke.engine_error import Host
+    from repro_audit.smoke.outcome import Diagnosis
+    from repro_audit.smoke.trial import Trial
+
+    assert isinstance(error, NoEngineError)
+    verdict = Diagnosis(
+        "no-engine",
+        "engine",
+        "no container engine works here",
+        tuple(f"{a.engine}: {a.reason}" for a in error.attempts),
+        tuple(dict.fromkeys(f"for {a.engine}: {a.remedy}" for a in error.attempts)),
+    )
+    return Trial("none", subject, verdict, (), None, Host(), False, 0.0)
