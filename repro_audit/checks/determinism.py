@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,30 @@ _UNWANTED = (
 )
 
 
+# Commands that name a file and leave no copy of it.
+_LEAVES_ALONE = frozenset(
+    "cd chmod chown echo export file head ln ls md5sum mkdir printf rm sha256sum stat test touch [".split()
+)
+_SAVES = re.compile(r"save_pretrained|\.save\w*\(|shutil\.|snapshot_download\([^)]*local_dir")
+
+
 def cache_mount_loses_output(download: Download) -> Iterator[Problem]:
-    """A model, dataset or file whose place is inside a cache mount of its RUN."""
-    if download.cache_mount is not None:
-        yield Problem(download.source, download.span, values={"mount": download.cache_mount})
+    """A model, dataset or file whose place is inside a cache mount of its RUN, and that nothing takes out of there."""
+    mount, command = download.cache_mount, download.command
+    if mount is None or command is None:
+        return
+    if any(_SAVES.search(arg) for arg in command.args):
+        return
+    name = posixpath.basename((download.url or "").partition("?")[0])
+    for other in command.siblings:
+        if other.span.start <= command.span.start:
+            continue
+        words = [word.shown(command.variables) for word in other.words]
+        if words and posixpath.basename(words[0]) in _LEAVES_ALONE:
+            continue
+        if any(mount.rstrip("/") in word or (name and name in word) for word in words):
+            return  # Unpacked, installed or copied from the cache: that is what the mount is for.
+    yield Problem(download.source, download.span, values={"mount": mount})
 
 
 def copy_all_no_ignore(facts: FileFacts) -> Iterator[Problem]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from repro_audit.facts.project import Project
     from repro_audit.facts.stage import Stage
 
+# What a CUDA image is also started for, without a GPU.
+_ONLY_COMPILE = frozenset("nvcc make cmake ninja gcc g++ sleep true tail".split())
 _DEVICES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 # Wheels that exist for glibc only, CUDA in them or not.
 _GLIBC_WHEELS = frozenset(("torch", "torchvision", "torchaudio", "tensorflow", "jaxlib", "jax", "xformers", "triton"))
@@ -40,6 +42,9 @@ def not_requested(project: Project) -> Iterator[Problem]:
         if container.stage is not None:
             need = gpu.stage_need(container.stage)
         elif container.image is not None and gpu.cuda_image(container.image):
+            names = {command.name for command in container.commands}
+            if names and names <= _ONLY_COMPILE:
+                continue
             need = f"it runs `{container.image.image}`"
         need = need or gpu.command_need(container.commands)
         if need:
@@ -82,7 +87,14 @@ def hidden_by_renumbering(container: Container) -> Iterator[Problem]:
         return
     requests = [r for r in container.gpus if r.form != "runtime"]
     given = [n for n in map(_devices, requests) if n is not None]
-    if not given or len(given) != len(requests):
+    if not requests and container.gpus:
+        # `runtime: nvidia` hands over what this variable names.
+        named = container.variable("NVIDIA_VISIBLE_DEVICES")
+        ids = (named.value or "").split(",") if named is not None else []
+        if not all(re.fullmatch(r"\s*(?:\d+|(?:GPU|MIG)-\S+)\s*", i) for i in ids):
+            return
+        given = [len(ids)]
+    elif len(given) != len(requests):
         return
     count = sum(given)
     if not count or max(map(int, numbers)) < count:

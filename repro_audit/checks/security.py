@@ -31,6 +31,8 @@ _NO_SECRET = re.compile(
 _OPEN_PORTS = frozenset(
     "2375 3306 5432 6006 6333 6379 7860 8188 8265 8786 8787 8888 9200 11211 11434 19530 27017".split()
 )
+# Published on purpose, for everybody to reach.
+_PUBLIC_PORTS = frozenset(("22", "25", "53", "80", "443"))
 _OPEN_PROGRAM = re.compile(
     r"(?:^|[/_-])(?:tensorboard|jupyter\w*|jupyterlab|notebook|mlflow|aim|ray|dask|spark|redis|mongo(?:db)?|postgres(?:ql)?|"
     r"mysql|mariadb|elasticsearch|opensearch|memcached|rabbitmq|qdrant|milvus|weaviate|chroma|neo4j|minio|clickhouse|"
@@ -39,13 +41,15 @@ _OPEN_PROGRAM = re.compile(
 
 
 def root_user(stage: Stage) -> Iterator[Problem]:
-    """A final stage that starts something as root; only a note where the base image's user is not known."""
-    if not stage.final or (stage.cmd is None and stage.entrypoint is None):
-        return
+    """A final stage that starts something as root, or goes back to root at its end; only a note where the base
+    image's user is not known.
+    """
     root = stage.root
-    if _gives_up_root(stage) or base_image.windows(root):
+    if not stage.final or _gives_up_root(stage) or base_image.windows(root):
         return
     if stage.user is None:
+        if stage.cmd is None and stage.entrypoint is None:
+            return
         known = base_image.runs_as_root(root)
         if known:
             yield Problem(stage.source, stage.base.span, values={"why_root": ": no USER is set"})
@@ -135,6 +139,8 @@ def port_on_all_interfaces(container: Container) -> Iterator[Problem]:
     open_program = _lets_everybody_in(container)
     for port in container.ports:
         if port.published is None or port.host_ip not in (None, "", "0.0.0.0", "::", "[::]"):
+            continue
+        if port.published in _PUBLIC_PORTS:
             continue
         if not (port.published[0].isdigit() or "$" in port.published) or "." in port.published:
             continue  # No port number; the engine refuses it.

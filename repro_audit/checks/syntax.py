@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from repro_audit.facts.base_image import starts_at_root
+from repro_audit.facts import base_image
 from repro_audit.finding import Edit, Fix, Problem, Severity
 from repro_audit.source import Span
 from repro_audit.syntax import shell
@@ -50,9 +51,10 @@ def relative_workdir(instruction: Instruction) -> Iterator[Problem]:
         return  # Said once, at the first.
     word = instruction.node.value[0]
     fix = None
-    if word.text == path and re.fullmatch(r"(?:\./)?[\w.-]+(?:/[\w.-]+)*/?", path) and not path.startswith(".."):
-        text = "/" + path.removeprefix("./") if path not in (".", "./") else "/"
-        fix = Fix(f"Write `WORKDIR {text}`", (Edit(word.whole, text),), safe=starts_at_root(instruction.stage.root))
+    before = base_image.workdir(instruction.stage.root)
+    if before is not None and word.text == path and re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*/?", path):
+        text = posixpath.normpath(posixpath.join(before, path))
+        fix = Fix(f"Write `WORKDIR {text}`", (Edit(word.whole, text),))
     yield Problem(instruction.source, word.whole, values={"path": path.removeprefix("./")}, fix=fix)
 
 
@@ -81,8 +83,15 @@ def json_args(instruction: Instruction) -> Iterator[Problem]:
 
 
 def _as_json(instruction: Instruction) -> Fix | None:
-    """The same words as JSON, where the shell would have changed none of them."""
+    """The same words as JSON, where the shell would have changed none of them.
+
+    Safe where the image then starts the same program with the same words: an ENTRYPOINT in exec form gets CMD's words
+    after its own, a script without a `#!` line is run by a shell only, and an ENTRYPOINT in shell form ignores CMD.
+    """
+    stage = instruction.stage
     if len(instruction.commands) != 1 or instruction.node.heredocs:
+        return None
+    if stage is None or base_image.windows(stage.root):
         return None
     command = instruction.commands[0]
     node = command.node
@@ -95,10 +104,14 @@ def _as_json(instruction: Instruction) -> Fix | None:
     if any(w is None for w in words) or any(c in written for c in "$`*?[]{}~#&|;<>()\n"):
         return None
     place = instruction.node.text.whole
+    if "#" in instruction.source.slice(place) or (words[0] in ("echo", "printf") and "\\" in written):
+        return None  # Comments between the lines would be lost; a shell's own echo reads escapes in its own way.
     if not all(isinstance(part, shell.Literal) for word in node.words for part in word.parts):
         return None
     text = json.dumps(words, ensure_ascii=False)
-    return Fix("Write it as JSON", (Edit(place, text),))
+    other = stage.entrypoint if instruction.keyword == "CMD" else stage.cmd
+    alone = other is None or (instruction.keyword == "CMD" and not other.json)
+    return Fix("Write it as JSON", (Edit(place, text),), safe=alone and not words[0].endswith(".sh"))
 
 
 def version_obsolete(facts: FileFacts) -> Iterator[Problem]:

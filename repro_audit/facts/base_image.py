@@ -64,18 +64,18 @@ def runs_as_root(image: ImageRef) -> bool | None:
     return None
 
 
-def starts_at_root(image: ImageRef) -> bool:
-    """Whether the image is known to leave `/` as its workdir."""
-    name = _official(image)
-    return name in _DISTRIBUTIONS or name in (
-        "node",
-        "openjdk",
-        "eclipse-temurin",
-        "python",
-        "ruby",
-        "rust",
-        "nvidia/cuda",
-    )
+_WORKDIRS = {
+    **dict.fromkeys(_DISTRIBUTIONS, "/"),
+    **dict.fromkeys("eclipse-temurin node openjdk python ruby rust nvidia/cuda continuumio/miniconda3".split(), "/"),
+    "composer": "/app",
+    "golang": "/go",
+    "pytorch/pytorch": "/workspace",
+}
+
+
+def workdir(image: ImageRef) -> str | None:
+    """The workdir that the image leaves in force; None where nobody here knows."""
+    return None if windows(image) else _WORKDIRS.get(_official(image))
 
 
 def checks_health(image: ImageRef) -> bool | None:

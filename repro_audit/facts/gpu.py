@@ -30,7 +30,7 @@ _PYTHON_GPU = re.compile(
 def cuda_image(image: ImageRef) -> bool:
     """Whether the image brings CUDA, as its published name tells."""
     repository, tag = image.repository, image.tag or ""
-    if repository in ("nvidia/cuda", "nvidia/cudagl", "nvidia/pytorch", "nvidia/tensorflow"):
+    if repository in ("nvidia/cuda", "nvidia/cudagl", "vllm/vllm-openai", "lmsysorg/sglang"):
         return True
     if image.registry == "nvcr.io":
         return repository.startswith("nvidia/") and not repository.startswith("nvidia/distroless")

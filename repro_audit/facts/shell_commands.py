@@ -51,7 +51,7 @@ def commands(
             when=when,
             node=node,
             script=script,
-            variables=known,
+            variables=_with_own(known, node),
             workdir=workdir,
             user=user,
             cache_mounts=cache_mounts,
@@ -65,6 +65,13 @@ def commands(
             target = node.words[1].resolve(known)
             if target is not None and not target.startswith("~"):
                 workdir = posixpath.normpath(posixpath.join(workdir, target))
+
+
+def _with_own(known: Mapping[str, str | None], node: shell.SimpleCommand) -> Mapping[str, str | None]:
+    """The environment that one command sees: `HF_HOME=/models python ...` is for it alone."""
+    if not node.assignments:
+        return known
+    return {**known, **{name: word.resolve(known) for name, word in node.assignments}}
 
 
 def script_variables(script: shell.Script, variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
