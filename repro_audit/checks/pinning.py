@@ -1,4 +1,4 @@
-"""Checks of the `pinning` family: is what the build takes held to what it was?"""
+"""Checks of images, directives, actions and the build context: is what the build takes held to what it was?"""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from repro_audit.facts.pin import Level
-from repro_audit.finding import Edit, Fix, Problem, Severity
+from repro_audit.finding import Edit, Fix, Problem
 from repro_audit.source import Span
 from repro_audit.syntax.dockerfile import Comment, Dockerfile
 
 if TYPE_CHECKING:
     from repro_audit.facts.context import ContextFile
     from repro_audit.facts.file import FileFacts
-    from repro_audit.facts.input import ActionRef, Download, ImageRef, Package
-    from repro_audit.facts.installation import IndexOption, Installation
-
-OS_ECOSYSTEMS = frozenset("apt apk dnf yum microdnf tdnf zypper pacman".split())
-
+    from repro_audit.facts.input import ActionRef, ImageRef
+    from repro_audit.syntax.tree import Node, Scalar
+    from repro_audit.syntax.workflow import Job, Workflow
 
 # --- images -----------------------------------------------------------------------------------------------------
 
@@ -39,9 +37,9 @@ def _latest_aliases(image: ImageRef) -> tuple[str, ...]:
 
 def image_moving_tag(image: ImageRef) -> Iterator[Problem]:
     """A tag that stands for several versions, one after the other."""
-    if image.local or image.digest or image.unknown or image.tag in (None, "latest"):
+    if image.local or image.digest or image.tag in (None, "latest"):
         return
-    if image.pin.level in (Level.FLOATING, Level.RANGED):
+    if image.pin.level in (Level.FLOATING, Level.RANGED) and not image.unknown:
         yield Problem(image.source, image.span, values={"reason": image.pin.reason})
 
 
@@ -53,8 +51,8 @@ def image_not_digest(image: ImageRef) -> Iterator[Problem]:
 
 def image_arg_open(image: ImageRef) -> Iterator[Problem]:
     """FROM with an ARG that has no default, or whose default floats."""
-    if image.where != "from" or image.local or "$" not in image.text:
-        return
+    if image.where != "from" or image.local or "$" not in image.text or "${templateOption:" in image.text:
+        return  # A development container template's blank is filled in before there is a Dockerfile.
     if image.unknown:
         names = " and ".join(f"`{name}`" for name in image.unknown)
         have = "has" if len(image.unknown) == 1 else "have"
@@ -99,147 +97,63 @@ def _moved(facts: FileFacts, node: Dockerfile, comment: Comment, *, safe: bool) 
     return Fix("Move it to the top of the file", (Edit(Span(top, top), line + "\n"), Edit(Span(start, end), "")), safe)
 
 
-# --- packages ---------------------------------------------------------------------------------------------------
-
-
-def _listed(packages: list[Package]) -> str:
-    names = [f"`{p.name}{p.specifier}`" for p in packages]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
-def os_package_unpinned(install: Installation) -> Iterator[Problem]:
-    """A distribution's packages without a version and without a dated archive: one finding for a command."""
-    if install.ecosystem not in OS_ECOSYSTEMS:
-        return
-    found = [p for p in install.packages if p.pin.level <= Level.RANGED and "$" not in p.name]
-    if found:
-        yield Problem(install.source, found[0].span, values={"names": _listed(found)})
-
-
-def os_package_perishable(install: Installation) -> Iterator[Problem]:
-    """Exact versions in an archive that deletes them: one finding for a command."""
-    if install.ecosystem not in OS_ECOSYSTEMS:
-        return
-    found = [p for p in install.packages if p.pin.level == Level.PERISHABLE and p.url is None]
-    if found:
-        yield Problem(install.source, found[0].span, values={"names": _listed(found)})
-
-
-def _judged(package: Package, ecosystem: str) -> bool:
-    """Whether a rule speaks of this package: one that somebody asked for by name and that no lock file covers."""
-    return (
-        package.ecosystem == ecosystem
-        and package.via not in ("constraints", "lock", "build-system")
-        and package.url is None
-        and package.locked is None
-        and "$" not in package.name
-        and not (package.via == "pyproject" and not package.installed)
-    )
-
-
-_INSTALLERS = frozenset(("pip", "setuptools", "wheel", "uv"))
-
-
-def pip_unpinned(package: Package) -> Iterator[Problem]:
-    """No version at all. An upgrade of pip itself is another matter."""
-    if not _judged(package, "pip") or package.pin.level != Level.FLOATING:
-        return
-    if package.name in _INSTALLERS and package.command is not None:
-        return
-    aliases = ("DL3013",) if package.command is not None else ()
-    yield Problem(package.source, package.span, aliases=aliases, severity=_in_ci(package))
-
-
-def pip_range(package: Package) -> Iterator[Problem]:
-    """Bounded, but open inside the bounds."""
-    if _judged(package, "pip") and package.pin.level == Level.RANGED:
-        if package.name not in _INSTALLERS or package.command is None:
-            yield Problem(package.source, package.span)
-
-
-def _in_ci(package: Package) -> Severity | None:
-    """A tool that a workflow installs for itself is not in the image."""
-    return Severity.WARNING if package.command is not None and package.command.when == "ci" else None
-
-
-def pip_vcs_unpinned(package: Package) -> Iterator[Problem]:
-    """`git+https://...` at a branch, or at a tag."""
-    url = package.url
-    if package.ecosystem != "pip" or url is None or not re.match(r"(?:git|hg|svn|bzr)\+", url):
-        return
-    if package.via in ("constraints", "lock") or package.locked is not None:
-        return
-    name = package.name or url
-    if package.pin.level == Level.FLOATING:
-        yield Problem(package.source, package.span, values={"name": name, "what": "whatever its branch holds that day"})
-    elif package.pin.level <= Level.PERISHABLE:
-        values: dict[str, object] = {"name": name, "what": "a tag, which its owner can move"}
-        yield Problem(package.source, package.span, values=values, severity=Severity.WARNING)
-
-
-def pip_index_ambiguous(option: IndexOption) -> Iterator[Problem]:
-    """`--extra-index-url`, or `--find-links` on an address."""
-    if option.tool == "uv":
-        return  # uv asks the indexes in order and stops at the first that has the package.
-    if option.option == "--extra-index-url" or (option.option == "--find-links" and "://" in option.value):
-        if not option.value.startswith("file:"):
-            yield Problem(option.source, option.span)
-
-
-def conda_unpinned(package: Package) -> Iterator[Problem]:
-    """A conda package without a version."""
-    if _judged(package, "conda") and package.pin.level == Level.FLOATING:
-        yield Problem(package.source, package.span, severity=_in_ci(package))
-
-
-# --- downloads --------------------------------------------------------------------------------------------------
-
-_MOVING_WORD = re.compile(r"(?:^|[/@=_.-])(latest|master|main|nightly|HEAD|trunk)(?=$|[/@=_.?#-])")
-
-
-def git_clone_unpinned(download: Download) -> Iterator[Problem]:
-    """A clone that ends at a branch, or at a tag."""
-    if download.kind != "git":
-        return
-    if download.pin.level == Level.FLOATING:
-        at = f"the tip of `{download.revision}`" if download.revision else "the tip of its default branch"
-        yield Problem(download.source, download.span, values={"what": at})
-    elif download.pin.level <= Level.PERISHABLE:
-        what = f"`{download.revision}`, a tag that its owner can move"
-        yield Problem(download.source, download.span, values={"what": what}, severity=Severity.WARNING)
-
-
-def _moving_word(download: Download) -> str | None:
-    found = _MOVING_WORD.search(download.url or "")
-    return found[1] if found else None
-
-
-def download_floating(download: Download) -> Iterator[Problem]:
-    """An address with a moving name in it."""
-    if download.kind == "download" and download.pin.level == Level.FLOATING and not download.verified:
-        word = _moving_word(download)
-        if word:
-            yield Problem(download.source, download.span, values={"word": f"`{word}`"})
-
-
-def download_unverified(download: Download) -> Iterator[Problem]:
-    """A file whose content nothing checks; a floating one is `download-floating`'s."""
-    if download.kind != "download" or download.verified or download.pin.level >= Level.HASHED:
-        return
-    if _moving_word(download) is None:
-        yield Problem(download.source, download.span)
-
-
-def model_unpinned(download: Download) -> Iterator[Problem]:
-    """A model without a revision, or at a branch."""
-    if download.kind == "model" and download.pin.level <= Level.RANGED:
-        yield Problem(download.source, download.span)
+# --- workflows, devcontainers and hooks ---------------------------------------------------------------------------
 
 
 def action_unpinned(action: ActionRef) -> Iterator[Problem]:
     """An action by tag or branch."""
     if action.kind == "action" and action.pin.level < Level.HASHED:
         yield Problem(action.source, action.span, values={"ref": action.ref or ""})
+
+
+def feature_unpinned(action: ActionRef) -> Iterator[Problem]:
+    """A development container's feature without a full version."""
+    if action.kind == "feature" and action.pin.level <= Level.RANGED:
+        yield Problem(action.source, action.span, values={"reason": action.pin.reason})
+
+
+def hook_unpinned(action: ActionRef) -> Iterator[Problem]:
+    """A pre-commit hook at a branch."""
+    if action.kind == "hook" and action.pin.level == Level.FLOATING:
+        values: dict[str, object] = {"ref": action.ref or "HEAD"}
+        yield Problem(action.source, action.span, values=values)
+
+
+_RUNNER = re.compile(r"(?:ubuntu|macos|windows)-latest(?:-[\w-]+)?")
+
+
+def runner_floating(facts: FileFacts) -> Iterator[Problem]:
+    """`runs-on: ubuntu-latest`, and the same in a matrix; each label once in a file."""
+    from repro_audit.syntax.workflow import Workflow
+
+    node = facts.ast
+    if not isinstance(node, Workflow):
+        return
+    said: set[str] = set()
+    for job in node.jobs:
+        for label in job.runs_on:
+            for value in _matrix(node, job) if "matrix." in label.text else (label,):
+                if _RUNNER.fullmatch(value.text) and value.text not in said:
+                    said.add(value.text)
+                    yield Problem(facts.source, value.span, values={"label": value.text})
+
+
+def _matrix(workflow: Workflow, job: Job) -> Iterator[Scalar]:
+    """The values of a job's matrix."""
+    from repro_audit.syntax.tree import Mapping, Scalar, Sequence
+
+    node: Node | None = workflow.document.root
+    for key in ("jobs", job.name, "strategy", "matrix"):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Scalar):
+            yield found
+        elif isinstance(found, Sequence):
+            waiting += found.items[::-1]
+        elif isinstance(found, Mapping):
+            waiting += [entry.value for entry in found.entries][::-1]
 
 
 # --- the build context ------------------------------------------------------------------------------------------
@@ -252,13 +166,19 @@ _MADE = re.compile(
 )
 
 
+# A folder that is missing is more often fetched or made than forgotten.
+_FILE = re.compile(
+    r"\.\w+$|(?:^|/)(?:Dockerfile|Containerfile|Makefile|LICENSE|README|Gemfile|Pipfile|Procfile|Rakefile)$"
+)
+
+
 def requirements_missing(file: ContextFile) -> Iterator[Problem]:
     """A copied or installed file that is not in the context, or that `.dockerignore` hides."""
-    if file.state == "found" or _MADE.search(file.path) or "$" in file.path:
+    if file.state == "found" or file.made or _MADE.search(file.path) or "$" in file.path:
         return
     if file.state == "ignored":
         text = f"is hidden by `{file.ignore_path}`"
-    elif file.certain or file.others_found:
+    elif file.certain or (file.others_found and _FILE.search(file.path)):
         text = f"is not in the build context (`{file.context or '.'}`)"
     else:
         return

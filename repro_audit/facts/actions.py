@@ -15,6 +15,7 @@ from repro_audit.syntax.tree import Scalar
 from repro_audit.syntax.workflow import Workflow
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_SHORT_COMMIT = re.compile(r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,39}\Z")
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:[-+.].*)?\Z")
 _VERSION = re.compile(r"v?\d+(?:\.\d+)?(?:\.x)?\Z")
 _BRANCHES = frozenset(
@@ -28,6 +29,8 @@ def ref_pin(ref: str | None) -> Pin:
         return Pin(Level.FLOATING, "no revision")
     if _COMMIT.match(ref):
         return Pin(Level.HASHED, "commit")
+    if _SHORT_COMMIT.match(ref):
+        return Pin(Level.IMMUTABLE, "a commit, shortened")
     if _VERSION.match(ref):
         return Pin(Level.RANGED, f"`{ref}` is moved to every new release")
     if _EXACT.match(ref):

@@ -8,6 +8,9 @@ from repro_audit.facts.pin import Level, Pin
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SHORT_COMMIT = re.compile(r"(?=[0-9a-f]*\d)(?=[0-9]*[a-f])[0-9a-f]{7,39}\Z")
+# Seven digits are a commit without a letter; eight are a date.
+_DIGITS = re.compile(r"(?:\d{7}|\d{9,39})\Z")
+_OWN_COMMIT = re.compile(r"\$\{?(?:GITHUB_SHA|CI_COMMIT_SHA|GIT_COMMIT|BUILD_SOURCEVERSION)\}?\Z")
 _TAG = re.compile(r"\d")
 _BRANCH = re.compile(
     r"(?:^|[/_.-])(?:release|releases|stable|branch|maint|dev|develop|main|master|nightly|x)(?:$|[/_-])|\.x$"
@@ -45,11 +48,13 @@ def of_revision(revision: str | None, nothing: str = "no revision: the newest co
         return Pin(Level.FLOATING, nothing)
     if _COMMIT.match(revision):
         return Pin(Level.HASHED, "a commit")
-    if _SHORT_COMMIT.match(revision):
-        return Pin(Level.HASHED, "a commit, shortened")
+    if _SHORT_COMMIT.match(revision) or _DIGITS.match(revision):
+        return Pin(Level.IMMUTABLE, "a commit, shortened")
+    if _OWN_COMMIT.match(revision):
+        return Pin(Level.HASHED, "a commit, that of the run")
     if "$" in revision or "`" in revision:
-        return Pin(Level.PERISHABLE, "a variable gives the revision")
+        return Pin(Level.PERISHABLE, f"the file does not say what `{revision}` is")
     bare = revision.removeprefix("refs/tags/").removeprefix("tags/").removeprefix("origin/")
     if _TAG.search(bare) and not _BRANCH.search(bare):
-        return Pin(Level.PERISHABLE, "a tag can be moved")
+        return Pin(Level.PERISHABLE, f"tag `{revision}` can be moved")
     return Pin(Level.FLOATING, f"`{revision}` is a branch, which moves")

@@ -32,6 +32,8 @@ class Files(Protocol):
 
     def listing(self, folder: str) -> tuple[str, ...]: ...
 
+    def read(self, path: str) -> bytes: ...
+
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Copy:
@@ -58,7 +60,9 @@ class ContextFile:
     `path` is the file's path in the context as written, `project_path` from the project's root. `state` is `found`,
     `missing` or `ignored` (hidden by `.dockerignore`). `purpose` is `copy` or `install`; `context` is the context's
     folder, `ignore_path` the ignore file that hides it. `certain` is false where the context had to be guessed;
-    `others_found` tells whether other files that the Dockerfile copies are there, which makes the guess likely.
+    `others_found` tells whether other files that the Dockerfile copies are there, which makes the guess likely. `made`
+    tells of a missing file that something is to make before the build: git ignores it, its folder is missing as well,
+    or it is there from another folder that may be the context.
     """
 
     source: Source
@@ -74,6 +78,7 @@ class ContextFile:
     ignore_path: str | None = None
     certain: bool = True
     others_found: bool = False
+    made: bool = False
     kind: str = "context-file"
 
     @property
@@ -84,13 +89,29 @@ class ContextFile:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class BuildContext:
-    """A folder that is sent to the builder. `certain` when a compose file or the like names it, else it is a guess."""
+    """A folder that is sent to the builder. `certain` when a compose file or the like names it, else it is a guess, and
+    `others` are the folders that it may be instead.
+    """
 
     folder: str
     certain: bool
     files: Files
     ignore: IgnoreFile | None = None
     ignore_path: str | None = None
+    others: tuple[BuildContext, ...] = ()
+
+    def made(self, path: str) -> bool:
+        """Whether a file that is missing here is to be made before the build, or is there from another context."""
+        if any(c in path for c in "*?["):
+            return True  # A pattern may match nothing.
+        inside = self.project_path(path)
+        name = posixpath.basename(inside)
+        if name == ".git" or any(other.state(path) != "missing" for other in self.others):
+            return True
+        folder = posixpath.dirname(inside)
+        if folder and folder != self.folder and not self.files.exists(folder):
+            return True
+        return git_ignores(self.files, inside)
 
     def project_path(self, path: str) -> str:
         """A context path, seen from the project's root."""
@@ -129,6 +150,29 @@ class BuildContext:
         # A folder that is ignored may still hold files that a later `!` line lets back in.
         prefix = len(self.folder) + 1 if self.folder else 0
         return all(self.ignore.excludes(found[prefix:]) for found in self.files.listing(inside))
+
+
+def git_ignores(files: Files, path: str) -> bool:
+    """Whether a `.gitignore` of the project leaves out the file or folder `path`, which need not exist."""
+    from repro_audit import gitignore
+
+    parts = path.split("/")
+    lists = []
+    for depth in range(len(parts)):
+        name = "/".join((*parts[:depth], ".gitignore"))
+        if files.exists(name):
+            try:
+                found = gitignore.parse(files.read(name), depth)
+            except OSError:
+                continue
+            if found is not None:
+                lists.append(found)
+    components = [part.encode("utf-8", "surrogateescape") for part in parts]
+    return any(
+        gitignore.is_ignored(lists, components[:end], is_folder)
+        for end in range(1, len(components) + 1)
+        for is_folder in ((True,) if end < len(components) else (False, True))
+    )
 
 
 def trace(copies: dict[int, list[Copy]], stage: Stage, index: int, path: str, depth: int = 0) -> str | None:

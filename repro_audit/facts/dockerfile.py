@@ -62,14 +62,15 @@ class DockerfileFacts:
     global_args: Mapping[str, str | None]
 
 
-def read(source: Source, node: dockerfile.Dockerfile) -> DockerfileFacts:
-    """The facts of one Dockerfile, so far as they need no other file."""
-    return _Reader(source, node).read()
+def read(source: Source, node: dockerfile.Dockerfile, build_args: Mapping[str, str] | None = None) -> DockerfileFacts:
+    """The facts of one Dockerfile, so far as they need no other file; `build_args` are what its builds pass."""
+    return _Reader(source, node, build_args or {}).read()
 
 
 class _Reader:
-    def __init__(self, source: Source, node: dockerfile.Dockerfile) -> None:
+    def __init__(self, source: Source, node: dockerfile.Dockerfile, build_args: Mapping[str, str]) -> None:
         self.source = source
+        self.build_args = build_args
         self.node = node
         self.global_args: dict[str, str | None] = {}
         self.stages: list[Stage] = []
@@ -167,10 +168,18 @@ class _Reader:
             expansion.text,
             where,
             unknown=expansion.unknown,
-            local=parent is not None,
+            local=parent is not None or bool(expansion.unknown and self._some_stage(expansion.text)),
             platform=platform,
         )
         return image, parent
+
+    def _some_stage(self, text: str) -> bool:
+        """Whether a name with unknown variables in it (`build-$TARGETOS`) can be that of an earlier stage."""
+        parts = _UNKNOWN.split(text.lower())
+        if not any(parts):
+            return False
+        name = re.compile(".*".join(map(re.escape, parts)))
+        return any(name.fullmatch(stage) for stage in self.by_name)
 
     def _expand(self, text: str, variables: Mapping[str, str | None]) -> Expansion:
         return expand(text, variables, self.node.escape)
@@ -328,7 +337,9 @@ class _Reader:
             name, equals, default = word.text.partition("=")
             if not name:
                 continue
-            if equals:
+            if name in self.build_args:
+                args[name] = self.build_args[name]
+            elif equals:
                 args[name] = self._expand(default, {**variables, **args}).value
             elif args is not self.global_args and name in self.global_args:
                 args[name] = self.global_args[name]
@@ -336,6 +347,7 @@ class _Reader:
                 args[name] = None
 
 
+_UNKNOWN = re.compile(r"\$(?:\{[^{}]*\}|\w+)")
 # What an expansion changes: variables, quotes and escapes.
 _SPECIAL = re.compile(r"""[$"'\\`]""")
 

@@ -376,6 +376,8 @@ def _only_here(project: Project, path: str, seen: set[str]) -> list[object]:
 
 
 def _kind_of_list(path: str) -> str:
+    if path.endswith(".lock"):
+        return ""  # conda's explicit list of addresses
     return "conda" if path.endswith((".yml", ".yaml")) else "requirements"
 
 

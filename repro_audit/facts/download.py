@@ -10,6 +10,7 @@ from repro_audit.facts.address import of_revision, of_url
 from repro_audit.facts.download_check import check
 from repro_audit.facts.download_git import clones
 from repro_audit.facts.download_python import cache, of_python, under_mount
+from repro_audit.facts.download_use import is_key, use_of
 from repro_audit.facts.input import Download
 from repro_audit.facts.operand import Operand, operands
 from repro_audit.facts.pin import Level, Pin
@@ -50,7 +51,10 @@ _SENDS = (
     "-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--data-urlencode", "-F", "--form", "-T",
     "--upload-file", "-I", "--head", "--json",
 )  # fmt: skip
-_GIT_ADDRESS = re.compile(r"(?:https?://[^#]*\.git|git@[^#]+|git://[^#]+)(?:#([^:]*))?")
+_GIT_ADDRESS = re.compile(r"(?:https?://[^#?]*\.git|git@[^#?]+|(?:git|ssh)://[^#?]+)(?:\?[^#]*)?(?:#([^:]*).*)?\Z")
+_GIT_QUERY = re.compile(r"[?&](?:ref|tag|branch|commit|checksum)=([^&#]+)")
+_KEY_PIN = Pin(Level.PERISHABLE, "a signing key, which its owner may replace")
+_OPTIONS_NAME = re.compile(r"FLAG|OPT|ARG", re.IGNORECASE)
 
 
 def downloads(command: Command, *, later: Sequence[Command] = ()) -> tuple[Download, ...]:
@@ -87,6 +91,8 @@ def _files(command: Command, later: Sequence[Command]) -> Iterator[Download]:
         reason = check(command, output, later)
         if reason is None and tool == "aria2c" and command.has("--checksum"):
             reason = "its checksum is checked"
+        use = use_of(command, url, output)
+        pin = Pin(Level.HASHED, reason) if reason is not None else of_url(url)
         yield Download(
             source=command.source,
             span=item.span,
@@ -96,10 +102,11 @@ def _files(command: Command, later: Sequence[Command]) -> Iterator[Download]:
             url=url if _ADDRESS.match(url) else None,
             revision=None,
             verified=reason is not None,
-            pin=Pin(Level.HASHED, reason) if reason is not None else of_url(url),
+            pin=_KEY_PIN if use == "key" and pin.level < Level.PERISHABLE else pin,
             command=command,
             stage=command.stage,
             cache_mount=under_mount(command, output),
+            use=use,
         )
 
 
@@ -109,7 +116,9 @@ def _is_address(item: Operand) -> bool:
         return True
     if "://" in text or text.startswith(("-", "/", ".")):
         return False
-    return item.unknown is not None and text.startswith("$") and not text.startswith(("$@", "$*", "$("))
+    if item.unknown is None or not text.startswith("$") or text.startswith(("$@", "$*", "$(")):
+        return False
+    return not _OPTIONS_NAME.search(item.unknown)
 
 
 def _only_asks(command: Command) -> bool:
@@ -299,11 +308,16 @@ def added(instruction: Instruction) -> tuple[Download, ...]:
         if git is None and not _ADDRESS.match(text):
             continue
         revision = (git.group(1) or None) if git is not None else None
+        if git is not None and (query := _GIT_QUERY.findall(text)):
+            revision = query[-1]
         if checksum:
             pin = Pin(Level.HASHED, "its checksum is checked")
         else:
             pin = of_revision(revision) if git is not None else of_url(text)
         span: Span = value.whole
+        use = "key" if git is None and is_key(text) else "file"
+        if use == "key" and pin.level < Level.PERISHABLE:
+            pin = _KEY_PIN
         found.append(
             Download(
                 source=instruction.source,
@@ -316,6 +330,7 @@ def added(instruction: Instruction) -> tuple[Download, ...]:
                 verified=pin.level is Level.HASHED,
                 pin=pin,
                 stage=instruction.stage,
+                use=use,
             )
         )
     return tuple(found)

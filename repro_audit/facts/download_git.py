@@ -21,6 +21,7 @@ _CLONE = frozenset(
         "--template", "--server-option", "--revision", "--bundle-uri",
     )
 )  # fmt: skip
+_OWN = re.compile(r"\$\{?GITHUB_REPOSITORY\b|\$\{?CI_REPOSITORY_URL\b|github\.repository\b")
 _REMOTE = re.compile(r"(?:https?|git|ssh|git\+ssh)://|[\w.-]+@[\w.-]+:|\$")
 
 
@@ -45,6 +46,8 @@ def clones(command: Command, later: Sequence[Command]) -> Iterator[Download]:
     if not named or not _REMOTE.match(named[0].text):
         return
     url = named[0].text
+    if command.when == "ci" and (verb == "remote" or _OWN.search(url)):
+        return  # A workflow that looks at its own repository's branches.
     folder = named[1].text if len(named) > 1 else url.rstrip("/").rpartition("/")[2].removesuffix(".git")
     revision = _checked_out(command, folder, later, verb == "remote") or given
     pin = of_revision(revision, "no revision: the default branch's newest commit is taken")
@@ -66,6 +69,7 @@ def clones(command: Command, later: Sequence[Command]) -> Iterator[Download]:
 def _checked_out(command: Command, folder: str, later: Sequence[Command], fetched: bool) -> str | None:
     """The revision that a command after the clone goes to, before the next clone."""
     base = folder.rstrip("/").rpartition("/")[2]
+    unknown = "$" in base
     start = command.node.span.start
     fetch = None
     for node in command.script.commands:
@@ -78,24 +82,28 @@ def _checked_out(command: Command, folder: str, later: Sequence[Command], fetche
         place = _place(texts)
         if "clone" in texts[:3] and place is None:
             break
-        if place is not None and place.rstrip("/").rpartition("/")[2] != base and "$" not in place:
+        if place is not None and not unknown and place.rstrip("/").rpartition("/")[2] != base and "$" not in place:
             continue
         revision = _revision(texts)
         if revision is not None and revision != "FETCH_HEAD":
             return revision
-        if fetched and "fetch" in texts[:3]:
+        if "fetch" in texts[:3]:
             names = [text for text in texts if text[:1] != "-" and text not in ("fetch", "origin", place)]
             fetch = names[-1] if names and not names[-1].isdigit() else fetch
-    if fetch is not None:
+        if revision == "FETCH_HEAD" and fetch is not None:
+            return fetch
+    if fetched and fetch is not None:
         return fetch
     for other in later:
         if other.name != "git":
             continue
         place = _place(list(other.args)) or other.workdir or ""
-        if place.rstrip("/").rpartition("/")[2] == base:
+        if unknown or place.rstrip("/").rpartition("/")[2] == base:
             revision = _revision(list(other.args))
             if revision is not None:
                 return revision
+        if unknown and "clone" in other.args[:3]:
+            break
     return None
 
 

@@ -90,7 +90,9 @@ class Download:
     `kind` is `download` (curl, wget, ADD URL, aria2c), `git`, `model` or `dataset`. `tool` is the program or function
     (`curl`, `ADD`, `git`, `from_pretrained`). `revision` is the commit, tag or branch asked for. `verified` tells
     whether its content is checked (`ADD --checksum`, `sha256sum -c` on it, `gpg --verify`, a commit). `cache_mount`
-    is the target of the cache mount that its result is written under, if any.
+    is the target of the cache mount that its result is written under, if any. `use` is what becomes of the content: a
+    `file` that is kept, a `script` handed straight to a shell, `text` that is only looked at, or a `key` that checks
+    other downloads.
     """
 
     source: Source
@@ -105,6 +107,7 @@ class Download:
     command: Command | None = None
     stage: Stage | None = None
     cache_mount: str | None = None
+    use: str = "file"
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -56,6 +56,7 @@ def taken_by(command: Command, *, snapshot: bool = False, later: Sequence[Comman
 
         install = python_install.install(command)
         if install is not None:
+            install = python_install.held_elsewhere(install)
             files = (*install.requirement_files, *install.environment_files)
             return Taken(install.packages, (), files, install, install.ecosystem)
     if name in _LANGUAGE:
@@ -83,9 +84,13 @@ def facts_of(command: Command, taken: Taken) -> list[object]:
     facts: list[object] = [*taken.packages, *taken.downloads]
     if taken.packages:
         ecosystem = taken.packages[0].ecosystem
-        facts.append(Installation(command.source, command.span, ecosystem, taken.packages, command, command.stage))
+        redirected = taken.python.redirected if taken.python is not None else ()
+        facts.append(
+            Installation(command.source, command.span, ecosystem, taken.packages, command, command.stage, redirected)
+        )
     if taken.python is not None:
         python = taken.python
+        held = "--require-hashes" in python.flags
         for option, values in (("--extra-index-url", python.extra_index_urls), ("--find-links", python.find_links)):
-            facts += [IndexOption(command.source, v.span, option, v.text, python.tool, command) for v in values]
+            facts += [IndexOption(command.source, v.span, option, v.text, python.tool, command, held) for v in values]
     return facts

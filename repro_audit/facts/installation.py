@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Installation:
-    """`ecosystem` is that of its packages (see `Package`); `packages` are those named on the command line."""
+    """`ecosystem` is that of its packages (see `Package`); `packages` are those named on the command line.
+
+    `redirected` are packages whose unquoted `>` or `<` the shell takes for a redirection, each with the place of what
+    was meant as one word.
+    """
 
     source: Source
     span: Span
@@ -23,6 +27,7 @@ class Installation:
     packages: tuple[Package, ...]
     command: Command
     stage: Stage | None = None
+    redirected: tuple[tuple[str, Span], ...] = ()
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -30,6 +35,7 @@ class IndexOption:
     """`--extra-index-url URL`, `--find-links URL` or the like, on a command line or in a requirements file.
 
     `option` is its long form, `tool` the program that reads it (`pip`, `uv`, or `requirements` for a file).
+    `held` when hashes hold everything that is installed with it, so that it does not matter which index serves it.
     """
 
     source: Source
@@ -38,3 +44,4 @@ class IndexOption:
     value: str
     tool: str
     command: Command | None = None
+    held: bool = False

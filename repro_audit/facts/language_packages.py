@@ -97,7 +97,8 @@ def _npm(command: Command) -> Iterator[Package]:
     tool = command.name
     found = list(operands(command, _NPM_VALUED))
     if tool == "npx":
-        names = found[:1]
+        # Without these it mostly runs what the project's own lock file has put there.
+        names = found[:1] if command.has("-y", "--yes", "-p", "--package") else []
     else:
         if tool == "yarn" and found and found[0].text == "global":
             found = found[1:]

@@ -81,8 +81,26 @@ _SNAPSHOT = re.compile(
     re.IGNORECASE,
 )
 
+# Packages whose archive is their vendor's, which the base image or an earlier step has added.
+_OF_VENDOR = re.compile(
+    r"cuda-|libcu[a-z]+[\d-]|libcudnn|libnccl|libnvinfer|libnpp|libnv|nvidia-|datacenter-gpu|tensorrt|libnvidia|rocm|hip-|miopen|"
+    r"aws-neuronx|intel-|libze|docker-|containerd|kubelet|kubeadm|kubectl|nginx-plus|zulu|google-|azure-|msodbc|mssql|"
+    r"gitlab-|grafana|elasticsearch|kibana|mongodb|libarrow|libparquet|nodejs|yarn|temurin|falcon-|datadog|newrelic"
+)
+# Distributions whose archives keep what they ever held.
+_KEEPS = re.compile(r"amazonlinux|amzn|\bubi\d|redhat|\brhel|oraclelinux")
+_ADDS_ARCHIVE = re.compile(
+    r"sources\.list\.d|add-apt-repository|apt-add-repository|apt-key|yum\.repos\.d|config-manager|\baddrepo\b"
+    r"|\bzypper ar\b|etc/apk/repositories|--repository|\.repo\b|/keyrings/|--enablerepo|(?:rpm|dnf|yum)\b[^\n]*https?://"
+    r"|dpkg -i|--repofrompath"
+)
+# What a distribution writes into the versions of its own packages.
+_OF_DISTRIBUTION = re.compile(r"ubuntu|[+~]deb\d|dfsg|\+b\d|build\d|~\d\d\.\d\d|\.el\d|\.fc\d|\.amzn|-r\d+$")
+
 _FLOATING = Pin(Level.FLOATING, "no version: the archive's newest is taken")
 _EXACT = Pin(Level.PERISHABLE, "the live archive deletes old versions")
+# NVIDIA, nginx and others keep what they published, and where they do not, nobody can tell from the name.
+VENDOR = Pin(Level.PERISHABLE, "the vendor's own archive may drop old versions")
 _GIVEN = Pin(Level.PERISHABLE, "the version comes from a variable, and the live archive deletes old versions")
 _RANGED = Pin(Level.RANGED, "several versions fit")
 _DATED = Pin(Level.IMMUTABLE, "from an archive that does not change")
@@ -152,6 +170,8 @@ def _package(command: Command, ecosystem: str, operand: Operand, snapshot: bool)
     if not _NAME.match(name):
         return None
     pin = _DATED if snapshot else _pin(specifier, operand)
+    if (pin is _EXACT or pin is _GIVEN) and _from_vendor(name, specifier, command):
+        pin = VENDOR
     return _made(command, ecosystem, operand, name, specifier, pin)
 
 
@@ -196,9 +216,23 @@ def _pin(specifier: str, operand: Operand) -> Pin:
         return _SUITE
     if operand.unknown is not None and operand.unknown in specifier:
         return _GIVEN
-    if specifier[0] in "<>~" or "*" in specifier or specifier in ("=", "-"):
+    if specifier[0] in "<>~" or specifier[:2] == "=~" or "*" in specifier or specifier in ("=", "-"):
         return _RANGED
     return _EXACT
+
+
+def _from_vendor(name: str, specifier: str, command: Command) -> bool:
+    """Whether a package surely or probably comes from another archive than the distribution's."""
+    if _OF_VENDOR.match(name):
+        return True
+    if _OF_DISTRIBUTION.search(specifier):
+        return False
+    stages = command.stage.lineage if command.stage is not None else ()
+    if command.name not in ("apt", "apt-get", "aptitude", "apk") and any(_KEEPS.search(s.base.image) for s in stages):
+        return True
+    return any(_ADDS_ARCHIVE.search(i.node.text.text) for stage in stages for i in stage.instructions) or bool(
+        _ADDS_ARCHIVE.search(command.script.text.text)
+    )
 
 
 def _made(

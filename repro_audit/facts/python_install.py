@@ -38,6 +38,7 @@ class Install:
     options without a value that matter (`--upgrade`, `--no-deps`, `--require-hashes`, `--pre`, `--frozen`, `--locked`,
     `--no-index`, `--no-cache-dir`, ...). `installs_self` are the installers among the packages (`pip`, `wheel`, ...).
     `redirected` are packages whose unquoted `>` or `<` makes the shell write or read a file instead (`numpy>=1.2`).
+    `newest` is the date after which nothing published counts (`--exclude-newer`, `--uploaded-prior-to`).
     """
 
     ecosystem: str
@@ -59,6 +60,7 @@ class Install:
     installs_self: tuple[str, ...] = ()
     redirected: tuple[tuple[str, Span], ...] = ()
     errors: tuple[Error, ...] = ()
+    newest: Value | None = None
 
     @property
     def upgrade(self) -> bool:
@@ -95,6 +97,36 @@ def install(command: Command) -> Install | None:
     reading = _Reading(command, tool, action)
     reading.read(arguments)
     return reading.done()
+
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LOCAL = Pin(Level.LOCAL, "from files that are already there (`--no-index`)")
+
+
+def held_elsewhere(install: Install) -> Install:
+    """`install` with its packages as something beside their own version holds them.
+
+    That is a date after which nothing counts, a folder of files, or constraints. What constraints say is not known
+    here: they stand in a file, or in a variable; where they may hold a package, it is not said to float.
+    """
+    pin: Pin | None = None
+    if "--no-index" in install.flags:
+        pin = _LOCAL
+    elif install.newest is not None and _DAY.match(install.newest.text):
+        pin = Pin(Level.IMMUTABLE, f"nothing newer than {install.newest.text} is taken")
+    elif install.ecosystem == "pip" and (file := _constraints(install)):
+        pin = Pin(Level.PERISHABLE, f"held, if at all, by the constraints in `{file}`")
+    if pin is None:
+        return install
+    packages = tuple(replace(p, pin=pin) if p.pin.level < pin.level and p.url is None else p for p in install.packages)
+    return replace(install, packages=packages)
+
+
+def _constraints(install: Install) -> str | None:
+    if install.constraint_files:
+        return install.constraint_files[0][0]
+    variables = install.command.variables
+    return variables.get("UV_CONSTRAINT" if install.tool == "uv" else "PIP_CONSTRAINT")
 
 
 def _arguments(command: Command, word: Word) -> list[_Argument]:
@@ -307,7 +339,7 @@ class _Reading:
             command.span,
             tuple(self.packages),
             (*get("--requirement", []), *get("--with-requirements", [])),
-            (*get("--constraint", []), *get("--build-constraint", [])),
+            tuple(get("--constraint", [])),
             tuple(files),
             tuple(self.projects),
             manifest,
@@ -319,7 +351,15 @@ class _Reading:
             tuple([name for name in _INSTALLERS if name in names]),
             self._redirected(),
             tuple(self.errors),
+            self._newest(),
         )
+
+    def _newest(self) -> Value | None:
+        given = self.values.get("--exclude-newer") or self.values.get("--uploaded-prior-to")
+        if given:
+            return Value(*given[-1])
+        text = self.command.variables.get("UV_EXCLUDE_NEWER") if self.tool.name in ("uv", "uvx") else None
+        return Value(text, self.command.span) if text else None
 
     def _redirected(self) -> tuple[tuple[str, Span], ...]:
         """Packages that a redirection touches and whose target reads as a version."""

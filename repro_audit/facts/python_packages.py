@@ -30,6 +30,8 @@ _TAG = re.compile(r"(?:refs/tags/.*|[A-Za-z_./-]*[0-9]+(?:[._-][0-9]+)+(?:[A-Za-
 _CHECKSUM = re.compile(r"[#&](sha(?:256|384|512))=[0-9a-fA-F]{16,}")
 _MOVING = re.compile(r"(?:^|[/@=_.-])(latest|master|main|nightly|HEAD|trunk|develop)(?=$|[/@=_.?#-])")
 
+_DATE_VERSION = re.compile(r"=+\d{6,}")
+
 _EXACT = Pin(Level.IMMUTABLE, "exact version")
 _HASHED = Pin(Level.HASHED, "exact version with hashes")
 _OPEN = Pin(Level.FLOATING, "no version")
@@ -132,7 +134,7 @@ def revision_pin(revision: str | None, kind: str | None = None) -> Pin:
     if kind == "tag" or _TAG.fullmatch(revision):
         return Pin(Level.PERISHABLE, f"tag `{revision}` can be moved")
     if _SHORT_COMMIT.fullmatch(revision):
-        return Pin(Level.PERISHABLE, "an abbreviated commit may become ambiguous")
+        return Pin(Level.IMMUTABLE, "a commit, shortened")
     return Pin(Level.FLOATING, f"branch `{revision}` moves")
 
 
@@ -325,5 +327,7 @@ def match_spec_pin(spec: MatchSpec) -> Pin:
     if spec.version in ("", "*", "=*", "==*"):
         return Pin(Level.FLOATING, "no version")
     if spec.version.startswith("=") and not any(c in spec.version for c in "<>!~,|"):
+        if _DATE_VERSION.fullmatch(spec.version):
+            return Pin(Level.PERISHABLE, "exact version, but any build of it")
         return Pin(Level.RANGED, f"`{spec.version}` takes every release that begins so")
     return _RANGE

@@ -33,7 +33,7 @@ def required(text: str, via: str = "requirements") -> tuple[Package, ...]:
         ("git+https://user@h/x.git#egg=x", Level.FLOATING, "default branch"),
         ("x @ git+https://h/x.git@main", Level.FLOATING, "branch `main`"),
         ("x @ git+https://h/x.git@v1.2.0", Level.PERISHABLE, "tag `v1.2.0`"),
-        ("x @ git+ssh://git@h/x.git@0123abc", Level.PERISHABLE, "abbreviated"),
+        ("x @ git+ssh://git@h/x.git@0123abc", Level.IMMUTABLE, "shortened"),
         (f"git+https://h/x.git@{SHA}#egg=x", Level.HASHED, "commit"),
         ("https://h/x-1.0-py3-none-any.whl", Level.PERISHABLE, "without a checksum"),
         (f"https://h/x-1.0-py3-none-any.whl#sha256={'a' * 64}", Level.HASHED, "checksum"),
