@@ -29,7 +29,10 @@ def diagnose(reading: Reading, host: Host, *, on_host: bool = False) -> tuple[Di
     if chain is not None:
         if reading.kind != "python" and not _anything(reading) and chain.outcome in ("no-gpu", "library-missing"):
             return _nothing(reading), (f"besides: {chain.summary}",)
-        return chain, tuple(f"besides: {fault.summary}" for fault in without)
+        # What fails at import fails with any driver; what fails later may fail for want of this one.
+        unusable = {f"framework {f.name}" for f in reading.frameworks if f.error and f.facts.get("origin")}
+        sure = [fault for fault in faults if fault in without or fault.link in unusable]
+        return chain, tuple(f"besides: {fault.summary}" for fault in sure)
     # A framework for the processor beside one that works on the GPU is often meant.
     serious = [fault for fault in faults if fault.outcome != "framework-without-cuda"]
     if serious:

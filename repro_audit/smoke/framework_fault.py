@@ -14,10 +14,11 @@ _LIBRARY = re.compile(
     r"|(lib[\w+-]+\.so[\d.]*): cannot open shared object file"
     r"|Unable to load any of \{([^}]*)\}"
     r"|(?:Cannot|Unable to|Failed to) (?:load|dlopen|open)[^\n]{0,40}?(lib[\w+-]+\.so[\d.]*)"
+    r"|(lib[\w+-]+\.so)\S* not found in the system path"
     r"|(libdevice(?:\.10\.bc)?) not found|Can't find (libdevice) directory"
 )
 _UNNAMED_LIBRARY = re.compile(
-    r"Cannot dlopen some GPU libraries|CuDNN library needs to have|Unable to load cuDNN|Unable to load cuBLAS"
+    r"Cannot dlopen some GPU libraries|CuDNN library needs to have|Unable to load (\w+)\. Is it installed"
 )
 _NOT_COMPILED = re.compile(
     r"no kernel image is available|cudaErrorNoKernelImageForDevice|CUDA_ERROR_NO_BINARY_FOR_GPU"
@@ -91,14 +92,15 @@ def _by_text(framework: Framework, reading: Reading, text: str, link: str) -> Di
     name = framework.name
     missing = missing_libraries(text)
     if missing and (framework.available is not True or framework.error or _late_library(framework)):
-        return _library_missing(framework, missing, text, link)
-    if _UNNAMED_LIBRARY.search(text) and framework.available is not True:
-        said = _lines(text, _UNNAMED_LIBRARY)
+        return _library_missing(framework, reading, missing, text)
+    unnamed = _UNNAMED_LIBRARY.search(text)
+    if unnamed and framework.available is not True:
+        what = f"the libraries of {unnamed[1]}" if unnamed[1] else "all of its CUDA libraries, and does not say which"
         return Diagnosis(
             "library-missing",
             link,
-            f"{name} cannot load all of its CUDA libraries, and does not say which",
-            said,
+            f"{name} cannot load {what}",
+            _lines(text, _UNNAMED_LIBRARY),
             (f"install CUDA and cuDNN with it: {_install(framework, reading)}",),
         )
     if _NOT_COMPILED.search(text):
@@ -143,11 +145,11 @@ def missing_libraries(text: str) -> tuple[str, ...]:
     for match in _LIBRARY.finditer(text):
         group = next(g for g in match.groups() if g)
         for name in group.split(","):
-            found.setdefault(name.strip().rsplit("/", 1)[-1], None)
+            found.setdefault(name.strip().rsplit("/", 1)[-1].rstrip("."), None)
     return tuple(found)
 
 
-def _library_missing(framework: Framework, missing: tuple[str, ...], text: str, link: str) -> Diagnosis:
+def _library_missing(framework: Framework, reading: Reading, missing: tuple[str, ...], text: str) -> Diagnosis:
     listed = ", ".join(missing[:6])
     remedy = []
     if "libcuda.so.1" in missing:
@@ -163,13 +165,18 @@ def _library_missing(framework: Framework, missing: tuple[str, ...], text: str, 
     rest = [n for n in missing if not n.startswith(("libcudnn", "libcuda.so"))]
     if rest:
         remedy.append(
-            f"install what brings {', '.join(rest[:4])}: the matching `runtime` base image, or {_install(framework)}"
+            f"install what brings {', '.join(rest[:4])}: the matching `runtime` base image,"
+            f" or {_install(framework, reading)}"
         )
     remedy.append(
         "if the file is there, put its folder into /etc/ld.so.conf.d/ and run ldconfig, or into LD_LIBRARY_PATH"
     )
     return Diagnosis(
-        "library-missing", link, f"{framework.name} cannot load {listed}", _lines(text, _LIBRARY), tuple(remedy)
+        "library-missing",
+        f"framework {framework.name}",
+        f"{framework.name} cannot load {listed}",
+        _lines(text, _LIBRARY),
+        tuple(remedy),
     )
 
 
@@ -188,9 +195,9 @@ def _cpu_only(framework: Framework, reading: Reading) -> Diagnosis:
     )
 
 
-def _install(framework: Framework, reading: Reading | None = None) -> str:
+def _install(framework: Framework, reading: Reading) -> str:
     """The command that installs a framework for the newest CUDA that the driver runs."""
-    version = cuda.numbers((reading.driver_cuda if reading else None) or framework.cuda or "")
+    version = cuda.numbers(reading.driver_cuda or framework.cuda or "")
     major, minor = (version[0], version[1]) if len(version) > 1 else (12, 8)
     digits = {11: "118", 12: "121" if minor < 4 else "124" if minor < 6 else "126" if minor < 8 else "128"}.get(
         major, "130"

@@ -20,6 +20,7 @@ import os
 import platform
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -282,7 +283,7 @@ def nodes() -> List[Dict[str, Any]]:
     except OSError:
         names = []
     for name in names:
-        if re.match(r"nvidia|nvhost-|nvmap$|dxg$|kfd$", name):
+        if re.match(r"nvidia|nvhost-|nvmap$|dxg$", name):
             path = "/dev/" + name
             if os.path.isdir(path):
                 continue
@@ -753,7 +754,10 @@ def probe_torch(say: Say) -> None:
     count = torch.cuda.device_count()
     available = bool(torch.cuda.is_available())
     report.facts(available=available, devices=count)
-    architectures = report.optional("architectures", lambda: list(torch.cuda.get_arch_list()))
+    # The public function gives an empty list where no GPU is seen; the build's own list stands behind it.
+    architectures = report.optional(
+        "architectures", lambda: list(torch.cuda.get_arch_list()) or torch._C._cuda_getArchFlags().split()
+    )
     if not available or not count:
 
         def force() -> Dict[str, Any]:
@@ -1083,9 +1087,34 @@ def distribution_version(name: str) -> Optional[str]:
     return None
 
 
+_SCRATCH = ("/tmp", "/dev/shm")  # noqa: S108
+
+
+def writable_caches() -> None:
+    """Give caches a place in a container whose files may not be written: CuPy does not start without one."""
+    if os.access(os.path.expanduser("~"), os.W_OK):
+        return
+    for base in _SCRATCH:
+        folder = os.path.join(base, f"repro-audit-{os.getppid()}")
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError:
+            continue
+        for name in ("CUPY_CACHE_DIR", "CUDA_CACHE_PATH", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "MPLCONFIGDIR"):
+            os.environ.setdefault(name, folder)
+        return
+
+
 def framework(name: str, limit: float) -> Dict[str, Any]:
     """One framework, tested in a child: its facts, its checks, and how the test ended."""
-    ran = in_child(PROBES[name], limit)
+
+    def work(say: Say) -> None:
+        writable_caches()
+        PROBES[name](say)
+
+    ran = in_child(work, limit)
+    for base in _SCRATCH:
+        shutil.rmtree(os.path.join(base, f"repro-audit-{os.getpid()}"), ignore_errors=True)
     record: Dict[str, Any] = {"name": name, "origin": installed(name), "checks": []}
     doing = "import"
     for step in ran["steps"]:

@@ -5,6 +5,7 @@ Called by the command line with a `Runner`; pure apart from what the runner does
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repro_audit.smoke import launch
@@ -55,6 +56,22 @@ def smoke(runner: Runner, host: Host, *, timeout: float = 300.0, only: tuple[str
         return Trial(runner.engine, runner.subject, _unread(ran, timeout), (), None, host, True, seconds)
     verdict, notes = diagnose(reading, host, on_host=runner.engine == "host")
     return Trial(runner.engine, runner.subject, verdict, notes, reading, host, True, seconds)
+
+
+def no_engine(subject: str, host: Host, tried: Sequence[tuple[str, str]]) -> Trial:
+    """The trial that could not begin: `tried` are the engines looked for, each with what was wrong with it."""
+    verdict = Diagnosis(
+        "no-engine",
+        "engine",
+        "no container engine works on this machine",
+        tuple(f"{name}: {why}" for name, why in tried),
+        (
+            "install one (Debian and Ubuntu): sudo apt-get install docker.io, or sudo apt-get install podman",
+            "start the daemon: sudo systemctl start docker",
+            "or test this host without a container: repro-audit smoke --host",
+        ),
+    )
+    return Trial("none", subject, verdict, (), None, host, False, 0.0)
 
 
 def _probe(runner: Runner, timeout: float, only: tuple[str, ...], *, gpus: bool) -> Ran:

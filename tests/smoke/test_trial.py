@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from gpu_machine import Engine, Machine
 
+from repro_audit.smoke import report
 from repro_audit.smoke.engine_error import Host
 from repro_audit.smoke.runner import Ran
-from repro_audit.smoke.trial import Trial, smoke
+from repro_audit.smoke.trial import Trial, no_engine, smoke
 
 Gpu = Callable[..., Machine]
 HOST = Host(gpus=1, driver="550.54.15")
@@ -267,6 +268,13 @@ def test_an_engine_that_dies_hangs_or_talks_nonsense_is_no_verdict_on_the_image(
 ) -> None:
     diagnosis = smoke(Engine(ran), HOST).diagnosis
     assert (diagnosis.outcome, diagnosis.exit_status) == (outcome, status)
+
+
+def test_no_engine_at_all_is_reported_with_what_was_tried() -> None:
+    trial = no_engine("example:1", BARE, [("docker", "not installed"), ("podman", "not installed")])
+    assert (trial.diagnosis.outcome, trial.diagnosis.exit_status) == ("no-engine", 2)
+    text = report.render_text(trial)
+    assert "docker: not installed" in text and "apt-get install podman" in text and "--host" in text
 
 
 def test_the_plain_jax_wheel_is_a_framework_without_cuda() -> None:
