@@ -1291,7 +1291,7 @@ def probe(budget: float, only: Sequence[str]) -> Dict[str, Any]:
         "image": image_facts(),
     }
     document.update(surroundings())
-    driver = in_child(driver_chain, left(max(20.0, budget / 3)))
+    driver = in_child(driver_chain, left(min(max(20.0, budget / 3), budget / 2)))
     document["driver"] = driver
     if os.environ.get("CUDA_VISIBLE_DEVICES") is not None:
         for step in in_child(visible_count, left(15.0))["steps"]:

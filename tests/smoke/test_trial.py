@@ -85,7 +85,7 @@ def test_each_link_that_breaks_is_named_with_its_remedy(
 
 
 def test_a_driver_that_hangs_is_a_timeout_at_its_link(gpu: Gpu) -> None:
-    diagnosis = verdict(gpu(FAKE_CUDA_FAULT="cuLaunchKernel!hang"), timeout=4.0).diagnosis
+    diagnosis = verdict(gpu(FAKE_CUDA_FAULT="cuLaunchKernel!hang"), timeout=16.0).diagnosis
     assert (diagnosis.outcome, diagnosis.link, diagnosis.exit_status) == ("timeout", "kernel", 1)
 
 
@@ -137,7 +137,7 @@ def test_each_fault_of_a_framework_is_told_apart(
 
 
 def test_a_framework_that_hangs_takes_nothing_else_with_it(gpu: Gpu) -> None:
-    trial = verdict(gpu("torch", "cupy", FAKE_TORCH="import-hangs"), timeout=12.0)
+    trial = verdict(gpu("torch", "cupy", FAKE_TORCH="import-hangs"), timeout=20.0)
     assert (trial.diagnosis.outcome, trial.diagnosis.link) == ("timeout", "framework torch")
     assert trial.reading is not None
     assert [f.name for f in trial.reading.frameworks if f.available] == ["cupy"]
