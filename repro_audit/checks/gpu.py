@@ -35,6 +35,8 @@ def not_requested(project: Project) -> Iterator[Problem]:
     containers = [c for c in project.containers if c.origin != "workflow"]
     served = {_runs(c) for c in containers if gpu.asks_for_gpu(c.effective)}
     for container in containers:
+        if container.origin == "docker-run":
+            continue  # A workflow's step; its runner has a GPU only where the step says so.
         whole = container.effective
         if whole.gpus or gpu.asks_for_gpu(whole) or _runs(container) in served:
             continue

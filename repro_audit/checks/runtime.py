@@ -38,7 +38,9 @@ def healthcheck_missing(facts: FileFacts) -> Iterator[Problem]:
     if port is None:
         return
     services = [
-        c for b, c in facts.project.builds(facts.file.path) if b.target is None or b.target.lower() == stage.name
+        c.effective
+        for b, c in facts.project.builds(facts.file.path)
+        if b.target is None or b.target.lower() == stage.name
     ]
     if any(c.healthcheck is not None for c in services):
         return
@@ -62,9 +64,12 @@ def healthcheck_too_slow(health: Health) -> Iterator[Problem]:
 
 def limits_missing(container: Container) -> Iterator[Problem]:
     """A compose service without a memory limit that is given a GPU; only a note for any other that is built here."""
-    if container.origin != "compose" or container.memory is not None or ".devcontainer" in container.source.path:
+    whole = container.effective
+    if container.origin != "compose" or whole.memory is not None or ".devcontainer" in container.source.path:
         return
-    if container.gpus:
+    if container.image is None and container.build is None:
+        return  # Part of a service that another file describes.
+    if whole.gpus:
         yield Problem(container.source, container.span)
-    elif container.build is not None:
+    elif whole.build is not None:
         yield Problem(container.source, container.span, severity=Severity.INFO)
