@@ -146,7 +146,7 @@ def _without_gpu(
     if reading is not None:
         verdict, notes = diagnose(reading, host)
         if verdict.outcome == "framework-without-cuda":
-            notes = (f"besides: {refused.summary}", *notes)
+            notes = (f"besides: {refused.summary}", *(note for note in notes if note.startswith("also: ")))
             return Trial(runner.engine, runner.subject, verdict, notes, reading, host, False, seconds)
     notes = _image_notes(reading)
     return Trial(runner.engine, runner.subject, refused, notes, reading, host, False, seconds)

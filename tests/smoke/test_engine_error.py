@@ -56,6 +56,12 @@ _OCI = "docker: Error response from daemon: failed to create task for container:
             "no-image",
         ),
         ("Error: x:1: image not known", "no-image"),
+        ('Error: short-name "x:9" did not resolve to an alias and no unqualified-search registries', "no-image"),
+        (
+            'docker: Error response from daemon: could not select device driver "cdi" with capabilities: []',
+            "no-runtime",
+        ),
+        ('Error: default OCI runtime "nvidia" not found: invalid argument', "no-runtime"),
         ("exec /usr/bin/sh: exec format error", "wrong-architecture"),
         ("docker: Error response from daemon: something new", "engine-failed"),
         ("", "engine-failed"),

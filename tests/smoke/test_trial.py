@@ -248,7 +248,7 @@ def test_an_engine_without_a_runtime_cannot_test_but_still_shows_a_processor_bui
     trial = smoke(engine, HOST, timeout=30.0)
     assert (trial.diagnosis.outcome, trial.diagnosis.exit_status) == ("framework-without-cuda", 1)
     assert engine.calls == [("sh", True), ("sh", False)]
-    assert any(note.startswith("besides: docker has no NVIDIA runtime") for note in trial.notes)
+    assert len(trial.notes) == 1 and trial.notes[0].startswith("besides: docker has no NVIDIA runtime")
 
 
 @pytest.mark.parametrize(
@@ -256,6 +256,7 @@ def test_an_engine_without_a_runtime_cannot_test_but_still_shows_a_processor_bui
     [
         (Ran(None, b"", b"[Errno 2] No such file or directory: 'docker'"), "no-engine", 2),
         (Ran(None, b"", b"", True, 300.0), "engine-failed", 2),
+        (Ran(126, b"", b"Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all"), "no-runtime", 2),
         (Ran(0, b"Hello from the entry point\n"), "no-answer", 2),
         (Ran(137, b"\n@@repro-audit-probe@@ started\n", b"Killed"), "no-answer", 2),
         (Ran(None, b"\n@@repro-audit-probe@@ started\n", b"", True, 300.0), "timeout", 1),
