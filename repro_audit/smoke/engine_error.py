@@ -56,7 +56,8 @@ _NO_ENGINE = re.compile(
     re.I,
 )
 _NO_IMAGE = re.compile(
-    r"no such image|unable to find image|manifest unknown|pull access denied|image not known|did not resolve to an alias|repository does not exist"
+    r"no such image|unable to find image|manifest unknown|pull access denied|image not known"
+    r"|did not resolve to an alias|repository does not exist"
     r"|manifest for \S+ not found|requested access to the resource is denied|initializing source docker://"
     r"|invalid reference format",
     re.I,
