@@ -7,6 +7,7 @@ one folder the first of `NAMES` counts; folders are searched upward from what is
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from repro_audit.finding import Severity
 NAMES = ("repro-audit.toml", ".repro-audit.toml", ".repro-audit.yaml", ".repro-audit.yml", "pyproject.toml")
 HADOLINT_NAMES = (".hadolint.yaml", ".hadolint.yml")
 _TABLE = b"repro-audit"
+_TABLE_HEAD = rb"(?m)^[ \t]*\[[ \t]*['\"]?tool['\"]?[ \t]*\.[ \t]*['\"]?repro-audit"
 _MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -250,7 +252,12 @@ def _read(path: str) -> Config | None:
     pyproject = os.path.basename(path) == "pyproject.toml"
     if pyproject and _TABLE not in data:
         return None  # reading TOML costs more than auditing a file
-    values = _toml(shown, data)
+    try:
+        values = _toml(shown, data)
+    except ConfigError:
+        if pyproject and re.search(_TABLE_HEAD, data) is None:
+            return None  # broken, and not with words for us: the audit says so
+        raise
     if pyproject:
         tool = values.get("tool")
         table = tool.get("repro-audit") if isinstance(tool, dict) else None

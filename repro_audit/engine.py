@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit import checks, suppression
@@ -33,6 +33,7 @@ Runner = Callable[[object, Source, list[Finding]], None]
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _VALUE_LIMIT = 160
+_ERRORS_LISTED = 100
 _START = Span(0, 0)
 
 
@@ -189,8 +190,14 @@ class Engine:
                     span = getattr(fact, "span", None)
                     failed[name] = _failure(source, name, error, span if isinstance(span, Span) else Span(0, 0))
 
-    def _report(self, errors: Iterable[Error], source: Source, found: list[Finding]) -> None:
-        """Syntax errors go to the rule that they name, those that name none to `syntax`."""
+    def _report(self, errors: Sequence[Error], source: Source, found: list[Finding]) -> None:
+        """Syntax errors go to the rule that they name, those that name none to `syntax`.
+
+        Of a file with hundreds, which is of another kind than it was taken for, the first are reported.
+        """
+        if len(errors) > _ERRORS_LISTED:
+            more = Error(errors[_ERRORS_LISTED].span, f"{len(errors) - _ERRORS_LISTED} more errors are not listed")
+            errors = (*errors[:_ERRORS_LISTED], more)
         runners = dict(self._for(("syntax-error",)))
         for error in errors:
             run = runners.get(error.code or "syntax")

@@ -15,6 +15,9 @@ from repro_audit.record import dataclass
 _Part = Callable[[bytes], object]
 
 _BOM = b"\xef\xbb\xbf"
+# Longer lines than any path are what no person wrote, and nothing is left out for them.
+_MAX_LINE = 16 * 1024
+_PLAIN = re.compile(rb"[^*?\[\\/]+")
 _CLASSES = {
     b"alnum": b"0-9A-Za-z",
     b"alpha": b"A-Za-z",
@@ -90,7 +93,7 @@ def is_ignored(lists: list[IgnoreList], components: list[bytes], is_folder: bool
 def _patterns(lines: list[bytes]) -> Iterator[Pattern]:
     for line in lines:
         text = line.removesuffix(b"\r")
-        if not text or text.startswith(b"#"):
+        if not text or text.startswith(b"#") or len(text) > _MAX_LINE:
             continue
         text = _without_trailing_spaces(text)
         negated = text.startswith(b"!")
@@ -148,8 +151,10 @@ def _parts(pattern: bytes) -> tuple[_Part | None, ...] | None:
                 at += 1
             at += 1
         else:
-            pieces[-1] += re.escape(char)
-            at += 1
+            plain = _PLAIN.match(pattern, at)
+            assert plain is not None
+            pieces[-1] += re.escape(plain.group())
+            at = plain.end()
     return tuple(parts)
 
 

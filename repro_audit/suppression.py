@@ -60,17 +60,35 @@ class Suppression:
     fix: Fix | None = None
     used: set[str] = field(default_factory=set)
 
+
+class _Group:
+    """Suppressions that cover the same lines, which are looked through once however many there are."""
+
+    __slots__ = ("by_name", "done")
+
+    def __init__(self, members: list[Suppression]) -> None:
+        self.by_name: dict[str, list[tuple[Suppression, str]]] = {}
+        self.done: set[str] = set()
+        for suppression in members:
+            for name in suppression.names or ("",):
+                key = name.lower()
+                if key == "all" and not suppression.ours:
+                    for check in BUILDKIT_CHECKS:
+                        self.by_name.setdefault(check, []).append((suppression, name))
+                else:
+                    self.by_name.setdefault(key, []).append((suppression, name))
+
     def silences(self, finding: Finding) -> bool:
-        """Whether it names this finding, which stands where it covers; remembers which of its names did."""
-        if not self.names:
-            self.used.add("")
-            return True
-        known = {finding.rule, finding.family, *(alias.lower() for alias in finding.aliases)}
-        hits = [name for name in self.names if name.lower() in known]
-        if not hits and "all" in self.names and not self.ours:
-            hits = ["all"] if known & BUILDKIT_CHECKS else []
-        self.used.update(hits)
-        return bool(hits)
+        """Whether any names this finding, which stands where they cover; each remembers which of its names did."""
+        hit = False
+        for key in ("", finding.rule, finding.family, *(alias.lower() for alias in finding.aliases)):
+            if key in self.by_name:
+                hit = True
+                if key not in self.done:
+                    self.done.add(key)
+                    for suppression, name in self.by_name[key]:
+                        suppression.used.add(name)
+        return hit
 
 
 class Suppressions(NamedTuple):
@@ -88,20 +106,21 @@ class Suppressions(NamedTuple):
         for finding in findings:
             line = finding.source.position(finding.span.start).line
             # Each one that covers it counts as used, so that none of two is called needless.
-            if not [s for s in (*everywhere, *by_line.get(line, ())) if s.silences(finding)]:
+            if not [group for group in (*everywhere, *by_line.get(line, ())) if group.silences(finding)]:
                 kept.append(self._raised(finding) if self.check_errors else finding)
         return kept, len(findings) - len(kept)
 
-    def _by_line(self) -> dict[int, list[Suppression]]:
+    def _by_line(self) -> dict[int, list[_Group]]:
         """The suppressions that cover each line, those for the whole file under 0."""
         by_range: dict[tuple[int, int], list[Suppression]] = {}
         for suppression in self.listed:
             by_range.setdefault((suppression.first, suppression.last), []).append(suppression)
-        found: dict[int, list[Suppression]] = {}
-        for (first, last), group in by_range.items():
+        found: dict[int, list[_Group]] = {}
+        for (first, last), members in by_range.items():
+            group = _Group(members)
             for line in range(first, last + 1):
                 # Ranges are whole instructions or single lines, so at most two meet on a line.
-                found[line] = [*found[line], *group] if line in found else group
+                found.setdefault(line, []).append(group)
         return found
 
     def unused(self, judged: AbstractSet[str], known: AbstractSet[str]) -> list[Suppression]:
@@ -149,6 +168,7 @@ def read(facts: FileFacts) -> Suppressions:
     listed: list[Suppression] = []
     faults: list[Suppression] = []
     errors = False
+    below = _Below(facts.source)
     instructions: tuple[dockerfile.Instruction, ...] = ()
     if facts.file.kind == "dockerfile":
         instructions = getattr(facts.ast, "instructions", ())
@@ -159,10 +179,10 @@ def read(facts: FileFacts) -> Suppressions:
                     listed.append(Suppression(facts.source, directive.span, names, 0, 0, False))
     for line, text in facts.comments:
         if "repro-audit" in text:
-            _ours(facts, instructions, line, listed, faults)
+            _ours(facts, instructions, below, line, listed, faults)
         elif "hadolint" in text and (found := _HADOLINT.match(text)):
             names = tuple(_NAME.findall(found[2]))
-            first, last = (0, 0) if found[1] else _covered(facts.source, instructions, line)
+            first, last = (0, 0) if found[1] else _covered(below, instructions, line)
             listed.append(Suppression(facts.source, _line_span(facts.source, line), names, first, last, False))
     return Suppressions(tuple(listed), tuple(faults), errors) if listed or faults or errors else NOTHING
 
@@ -170,6 +190,7 @@ def read(facts: FileFacts) -> Suppressions:
 def _ours(
     facts: FileFacts,
     instructions: tuple[dockerfile.Instruction, ...],
+    below: _Below,
     line: int,
     listed: list[Suppression],
     faults: list[Suppression],
@@ -195,7 +216,7 @@ def _ours(
     if word == "ignore-file":
         first = last = 0
     elif shown.lstrip().startswith(("#", "//", "/*")):
-        first, last = _covered(source, instructions, line)
+        first, last = _covered(below, instructions, line)
     else:
         first = last = line
     listed.append(Suppression(source, span, names, first, last, True))
@@ -214,7 +235,7 @@ def _check_directive(value: str) -> tuple[tuple[str, ...], bool]:
     return names, errors
 
 
-def _covered(source: Source, instructions: tuple[dockerfile.Instruction, ...], line: int) -> tuple[int, int]:
+def _covered(below: _Below, instructions: tuple[dockerfile.Instruction, ...], line: int) -> tuple[int, int]:
     """The lines that a comment alone on `line` speaks for: the next line with content, or all of an instruction."""
     low, high = 0, len(instructions)
     while low < high:
@@ -225,13 +246,28 @@ def _covered(source: Source, instructions: tuple[dockerfile.Instruction, ...], l
             high = middle
     if low < len(instructions) and instructions[low].start_line > line:
         return instructions[low].start_line, instructions[low].end_line
-    following = line + 1
-    while following <= source.line_count:
-        text = source.line(following).strip()
-        if text and not text.startswith(("#", "//")):
-            break
-        following += 1
+    following = below.line(line)
     return following, following
+
+
+class _Below:
+    """The next line with content below each of a file's lines, asked for in ascending order."""
+
+    __slots__ = ("first", "found", "source")
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.first = self.found = 0
+
+    def line(self, number: int) -> int:
+        if not self.first <= number < self.found:  # between them stand only comments, whose answer is the same
+            self.first, self.found = number, number + 1
+            while self.found <= self.source.line_count:
+                text = self.source.line(self.found).strip()
+                if text and not text.startswith(("#", "//")):
+                    break
+                self.found += 1
+        return self.found
 
 
 def _line_span(source: Source, line: int) -> Span:
