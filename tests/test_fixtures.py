@@ -13,11 +13,13 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 RESEARCH_PLATFORM = """
 .devcontainer/devcontainer.json:14 host-namespace
 .devcontainer/devcontainer.json:31 install-at-start
+.github/workflows/build-research-containers.yml:11 runner-floating
 .github/workflows/build-research-containers.yml:13 action-unpinned
 .github/workflows/build-research-containers.yml:16 action-unpinned
 .github/workflows/build-research-containers.yml:19 action-unpinned
 Dockerfile:2 image-not-digest
 Dockerfile:6 os-package-unpinned
+Dockerfile:19 pip-self-upgrade
 Dockerfile:23 image-not-digest
 Dockerfile:27 interpreter-copied-alone
 Dockerfile:32 gpu-devices-baked
