@@ -173,12 +173,9 @@ def language_unpinned(package: Package) -> Iterator[Problem]:
 
 
 def npm_unpinned(package: Package) -> Iterator[Problem]:
-    """npm, yarn, pnpm or bun; npm itself is another matter, as pip is."""
-    if package.ecosystem in ("npm", "yarn", "pnpm", "bun") and package.name not in _NODE_INSTALLERS:
+    """npm, yarn, pnpm or bun."""
+    if package.ecosystem in ("npm", "yarn", "pnpm", "bun"):
         yield from language_unpinned(package)
-
-
-_NODE_INSTALLERS = frozenset(("npm", "yarn", "pnpm", "corepack"))
 
 
 def gem_unpinned(package: Package) -> Iterator[Problem]:

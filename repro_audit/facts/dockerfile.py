@@ -62,15 +62,26 @@ class DockerfileFacts:
     global_args: Mapping[str, str | None]
 
 
-def read(source: Source, node: dockerfile.Dockerfile, build_args: Mapping[str, str] | None = None) -> DockerfileFacts:
-    """The facts of one Dockerfile, so far as they need no other file; `build_args` are what its builds pass."""
-    return _Reader(source, node, build_args or {}).read()
+def read(
+    source: Source,
+    node: dockerfile.Dockerfile,
+    build_args: Mapping[str, str] | None = None,
+    built: frozenset[str] = frozenset(),
+) -> DockerfileFacts:
+    """The facts of one Dockerfile, so far as they need no other file.
+
+    `build_args` are what its builds pass, `built` the full names of images that the project itself builds.
+    """
+    return _Reader(source, node, build_args or {}, built).read()
 
 
 class _Reader:
-    def __init__(self, source: Source, node: dockerfile.Dockerfile, build_args: Mapping[str, str]) -> None:
+    def __init__(
+        self, source: Source, node: dockerfile.Dockerfile, build_args: Mapping[str, str], built: frozenset[str]
+    ) -> None:
         self.source = source
         self.build_args = build_args
+        self.built = built
         self.node = node
         self.global_args: dict[str, str | None] = {}
         self.stages: list[Stage] = []
@@ -171,12 +182,14 @@ class _Reader:
             local=parent is not None or bool(expansion.unknown and self._some_stage(expansion.text)),
             platform=platform,
         )
+        if self.built and image_reference.full_name(image) in self.built and not image.unknown:
+            image = image_reference.built_here(image)
         return image, parent
 
     def _some_stage(self, text: str) -> bool:
         """Whether a name with unknown variables in it (`build-$TARGETOS`) can be that of an earlier stage."""
         parts = _UNKNOWN.split(text.lower())
-        if not any(parts):
+        if not any(parts) or len(parts) > 4 or len(text) > 200:
             return False
         name = re.compile(".*".join(map(re.escape, parts)))
         return any(name.fullmatch(stage) for stage in self.by_name)

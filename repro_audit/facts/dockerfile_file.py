@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def read(project: Project, file: File, source: Source) -> FileFacts:
     """The facts of one Dockerfile: stages, instructions, commands, inputs and context files, in order of place."""
     node = dockerfile.parse(source)
-    said = dockerfile_facts.read(source, node, _build_args(project, file))
+    said = dockerfile_facts.read(source, node, _build_args(project, file), project.built_images())
     context = _context(project, file, said)
     copies = _copies(said, context)
     facts: list[object] = [*said.images, *said.stages]

@@ -12,7 +12,7 @@ from repro_audit.facts.download_git import clones
 from repro_audit.facts.download_python import cache, of_python, under_mount
 from repro_audit.facts.download_use import is_key, use_of
 from repro_audit.facts.input import Download
-from repro_audit.facts.operand import Operand, operands
+from repro_audit.facts.operand import Operand, operands, shown
 from repro_audit.facts.pin import Level, Pin
 from repro_audit.source import Span
 
@@ -98,7 +98,7 @@ def _files(command: Command, later: Sequence[Command]) -> Iterator[Download]:
             span=item.span,
             kind="download",
             tool=tool,
-            name=url,
+            name=shown(command, item.span, url),
             url=url if _ADDRESS.match(url) else None,
             revision=None,
             verified=reason is not None,

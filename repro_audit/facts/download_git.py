@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from repro_audit.facts.address import of_revision
 from repro_audit.facts.input import Download
-from repro_audit.facts.operand import operands
+from repro_audit.facts.operand import operands, shown
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
@@ -56,7 +56,7 @@ def clones(command: Command, later: Sequence[Command]) -> Iterator[Download]:
         span=named[0].span,
         kind="git",
         tool="git",
-        name=url,
+        name=shown(command, named[0].span, url),
         url=url,
         revision=revision,
         verified=pin.reason.startswith("a commit"),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from repro_audit.facts.input import ImageRef
 from repro_audit.facts.pin import Level, Pin
+from repro_audit.record import replace
 from repro_audit.source import Source, Span
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z")
@@ -228,6 +229,16 @@ def reference(
         unknown=unknown,
         platform=platform,
     )
+
+
+def full_name(image: ImageRef) -> str:
+    """Registry, repository and tag with what a reference implies written out, so that equal images are equal."""
+    return f"{image.registry or ''}/{image.repository}:{image.tag or 'latest'}"
+
+
+def built_here(image: ImageRef) -> ImageRef:
+    """`image`, known to be built by the project itself and not taken from a registry."""
+    return replace(image, local=True, pin=Pin(Level.LOCAL, "built by this project"))
 
 
 def _open_pin(parts: Parts, unknown: tuple[str, ...]) -> Pin:

@@ -79,7 +79,18 @@ def _split(command: Command, word: Word, text: str, index: int) -> Iterator[Oper
 
 
 def verb(command: Command, valued: frozenset[str]) -> tuple[str, int]:
-    """The subcommand, with the index of the argument after it; `("", 0)` without one."""
+    """The subcommand, with the index of the argument after it; `("", 0)` without one.
+
+    A variable before it, as in `dnf $OPTIONS install`, holds options.
+    """
     for operand in operands(command, valued):
-        return operand.text, operand.at + 1
+        if operand.unknown is None or not operand.text.startswith("$"):
+            return operand.text, operand.at + 1
     return "", 0
+
+
+def shown(command: Command, span: Span, text: str) -> str:
+    """`text` for a reader: a workflow's `${{ ... }}` as written, and not as the shell's reader was given it."""
+    if "GITHUB_EXPRESSION" not in text:
+        return text
+    return command.source.slice(span).strip("'\"")

@@ -43,6 +43,7 @@ class Project:
         self._installed: set[str] | None = None
         self._stated: dict[str, tuple[object, tuple[Container, ...]]] = {}
         self._builds: dict[str, list[tuple[Build, Container]]] | None = None
+        self._built: frozenset[str] | None = None
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -138,6 +139,20 @@ class Project:
                         if container.build is not None and container.build.dockerfile is not None:
                             self._builds.setdefault(container.build.dockerfile, []).append((container.build, container))
         return self._builds.get(dockerfile, [])
+
+    def built_images(self) -> frozenset[str]:
+        """The images that `build:` sections beside an `image:` make, as `image_reference.full_name` writes them."""
+        if self._built is None:
+            from repro_audit.facts import image_reference
+
+            self.builds("")
+            self._built = frozenset(
+                image_reference.full_name(container.image)
+                for found in (self._builds or {}).values()
+                for _, container in found
+                if container.image is not None
+            )
+        return self._built
 
     def stage(self, build: Build) -> Stage | None:
         """The stage that a `build:` section ends with, where its Dockerfile is part of the project."""

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from repro_audit.facts import actions, containers, docker_run, health, runtime_commands
+from repro_audit.facts import actions, containers, docker_run, health, image_reference, runtime_commands
 from repro_audit.facts.command import Command
 from repro_audit.facts.container import Container
 from repro_audit.facts.file import FileFacts
@@ -125,8 +125,12 @@ def precommit(project: Project, file: File, source: Source) -> FileFacts:
 
 def _of_containers(project: Project, found: Iterable[Container]) -> list[object]:
     facts: list[object] = []
+    found = tuple(found)
+    built = {image_reference.full_name(c.image) for c in found if c.build is not None and c.image is not None}
     for stated_one in found:
         container = stated_one
+        if built and container.image is not None and image_reference.full_name(container.image) in built:
+            container = replace(container, image=image_reference.built_here(container.image))
         if container.build is not None:
             container = replace(container, stage=project.stage(container.build))
         facts.append(container)
