@@ -160,6 +160,11 @@ def _names_requirements(text: str) -> bool:
     return _requirement_lines(text) is True
 
 
+def _no_blanks(text: str) -> bool:
+    """Whether no line is a template's blank, to be filled in before pip sees it."""
+    return re.search(r"(?m)^[ \t]*(?:\{\{|\{%|<%)", text) is None
+
+
 def _requirement_lines(text: str) -> bool | None:
     """None where a line is no requirement; else whether any is more than a bare word."""
     sure = continued = False
@@ -217,7 +222,7 @@ def _requirements(path: str, name: str, stem: str, extension: str) -> Guess | No
     if stem.startswith("constraint") or stem.endswith(("-constraints", "_constraints", ".constraints")):
         return Guess("constraints", is_requirements)
     if stem.startswith("requirements") or stem.endswith(("-requirements", "_requirements", ".requirements")):
-        return Guess("requirements", None if extension == "txt" else is_requirements)
+        return Guess("requirements", _no_blanks if extension == "txt" else is_requirements)
     if "requirement" in stem or folder in ("requirements", "requirement", "reqs", "requires"):
         return Guess("requirements", is_requirements)
     if extension == "in":

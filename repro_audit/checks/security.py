@@ -20,10 +20,12 @@ _DROPS_ROOT = frozenset("gosu su-exec setpriv chroot runuser s6-setuidgid s6-svs
 _SECRET = re.compile(
     r"(?:^|_)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
 )
+# Names that mention a secret and say something else about it at their end (`API_KEY_FILE`, `AUTH_VERSION`).
 _NO_SECRET = re.compile(
-    r"(?:^|_)(?:public|gpg|pgp|keyring|file|path|dir|url|uri|id|name|type|len|length|size|auth_mode|ttl|expiry|host"
-    r"|version|dummy|algorithm|server|servers|enabled?|disabled?|required?|max|min|num|count|limit|fingerprint|sha256"
-    r"|checksum|user|method|provider|scheme|header|prefix|suffix|format)(?:_|$)|__key$",
+    r"(?:^|_)(?:public|gpg|pgp|keyring|dummy)(?:_|$)"
+    r"|_(?:file|path|dir|url|uri|id|name|type|len|length|size|mode|ttl|expiry|host|version|algorithm|servers?|enabled?"
+    r"|disabled?|required?|max|min|num|count|limit|fingerprint|sha256|checksum|user|method|provider|scheme|header"
+    r"|prefix|suffix|format)$|__key$",
     re.IGNORECASE,
 )
 # What listens here by default lets everybody in: dashboards of experiments and clusters, notebooks, model servers
