@@ -69,6 +69,10 @@ def request_invalid(container: Container) -> Iterator[Problem]:
 
 def request_doubled(container: Container) -> Iterator[Problem]:
     """`runtime: nvidia` beside a device reservation or `--gpus`, or the `nvidia-docker` wrapper."""
+    for request in container.gpus:
+        if request.form == "runtime" and request.driver == "nvidia-docker":
+            message = "`nvidia-docker` is retired, and missing on newer hosts: `docker run --gpus` does what it did"
+            yield Problem(container.source, request.span, message)
     runtime = container.runtime
     if runtime is None or runtime.value != "nvidia":
         return
