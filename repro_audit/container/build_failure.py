@@ -147,9 +147,11 @@ _STEP = re.compile(r"^(?:\[\d+/\d+\] )?(?:STEP|Step) (\d+)/(\d+) ?: (.*)$")
 _PARSE_LINE = re.compile(r"(?:parse error(?: on)? line|Dockerfile:) ?(\d+)", re.IGNORECASE)
 _NOISE = re.compile(
     r"^(?:Sending build context|Removing intermediate| ?-+>|DEPRECATED:|subprocess exited|time=\"|-{4,}$|#\d+ \[|"
-    r"Install the buildx|https://docs\.docker|\s*BuildKit is currently|\s*environment-variable|CANCELED$|sha256:|DONE |"
+    r"Install the buildx|https://docs\.docker|\s*BuildKit is currently|\s*environment-variable|CANCELED$|sha256:|DONE |WARNING: No output|[^ ]+:\d+$|"
     r"exporting|naming to|CACHED$|transferring)"
 )
+# how buildx begins the last line of every failed build
+_PREFIX = re.compile(r"^(?:ERROR: )?(?:failed to build: )?(?:failed to solve: )?(?:rpc error: code = Unknown desc = )?")
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\s\"'\[\],;&|()=]+")
 _SHOWN = 8
@@ -259,10 +261,10 @@ def _kind(said: Sequence[str], step: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _without(text: str, step: str) -> str:
-    squeezed = _SPACE.sub(" ", text)[:4000]
+    squeezed = _PREFIX.sub("", _SPACE.sub(" ", text)[:4000].strip())
     command = step.partition(" ")[2]
     for part in (step, command):
-        if len(part) > 8:
+        if len(part) > 8 and step.startswith("RUN "):
             squeezed = squeezed.replace(part, "")
     return squeezed
 

@@ -162,7 +162,7 @@ class BuildRequest:
 
     def variables(self) -> dict[str, str]:
         """What the engine's program finds in its environment."""
-        found = {s.variable: os.environ[s.variable] for s in self.secrets if s.variable in os.environ if s.variable}
+        found = {s.variable: os.environ[s.variable] for s in self.secrets if s.variable and s.variable in os.environ}
         if self.locale:
             found |= {"LC_ALL": self.locale, "LANG": self.locale}
         if self.zone:

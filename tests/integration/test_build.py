@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from daemons import Rig
+
+EVERY = ("docker", "docker-buildkit", "buildx", "podman", "buildah")
+every_engine = pytest.mark.parametrize("rig", EVERY, indirect=True)
+with_secrets = pytest.mark.parametrize("rig", EVERY[1:], indirect=True)
+
+
+@every_engine
+def test_an_image_is_built_and_the_engine_is_named(rig: Rig, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nARG GREETING\nRUN echo $GREETING > /said\n"})
+    done = rig.run("build", str(project), "--build-arg", "GREETING=hello", check=0)
+    assert f"using {rig.engine}" in done.stderr
+    assert rig.builder in done.stderr
+    assert done.stdout.startswith("built ")
+
+
+@pytest.mark.parametrize("rig", ["docker", "docker-buildkit", "podman", "buildah"], indirect=True)
+def test_an_image_gets_the_tag_asked_for(rig: Rig, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nCOPY a /a\n", "a": "1"})
+    rig.run("build", str(project), "--tag", f"localhost/tagged-{rig.name}:7", check=0)
+    assert f"tagged-{rig.name}" in rig.ask("images")
+    rig.ask("rmi", f"localhost/tagged-{rig.name}:7")
+
+
+@every_engine
+def test_the_stage_asked_for_is_built_and_no_other(rig: Rig, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base} AS one\nRUN echo 1\nFROM one AS two\nRUN false\n"})
+    rig.run("build", str(project), "--target", "one", check=0)
+    rig.run("build", str(project), "--target", "two", check=1)
+
+
+FAILURES = {
+    "file-not-found": ("RUN true && \\\n    cat /nothing/here\n", 2, "/nothing/here"),
+    "copy": ("COPY nowhere.txt /x\n", 2, "nowhere.txt"),
+    "syntax": ("RUNN true\n", 2, "RUNN"),
+    "program-not-found": ("ENV A=1\nRUN no-such-program --now\n", 3, "no-such-program"),
+    "command-failed": ("ENV A=1\nRUN echo said before it fails; exit 3\n", 3, "said before it fails"),
+    "wrong-architecture": ('COPY foreign /foreign\nRUN ["/foreign"]\n', 3, "format error"),
+    "out-of-memory": ("RUN exit 137\n", 2, "137"),
+    "disk-full": ("RUN cat /etc/passwd > /dev/full\n", 2, "space left"),
+}
+
+
+@every_engine
+@pytest.mark.parametrize("case", sorted(FAILURES))
+def test_a_failed_build_is_diagnosed_with_its_line(rig: Rig, write, case: str) -> None:
+    text, line, shown = FAILURES[case]
+    foreign = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + (21).to_bytes(2, "little") + bytes(44)
+    project = write({"Dockerfile": f"FROM {rig.base}\n{text}", "foreign": foreign})
+    os.chmod(project / "foreign", 0o755)
+    done = rig.run("build", str(project), check=1)
+    kind = {"copy": "file-not-found"}.get(case, case)
+    assert f"Dockerfile:{line}: {kind}:" in done.stdout, done.stdout + done.stderr[-1500:]
+    assert shown in done.stdout
+    assert "remedy" in done.stdout
+
+
+def test_a_base_image_that_is_gone_is_told_from_a_network_that_is(rig_of, write) -> None:
+    rig = rig_of("buildx")
+    gone = rig.base.rpartition(":")[0] + ":gone"
+    done = rig.run("build", str(write({"Dockerfile": f"FROM {gone}\nRUN true\n"})), check=1)
+    assert "Dockerfile:1: image-not-found:" in done.stdout
+
+
+@with_secrets
+def test_the_value_of_a_secret_never_shows(rig: Rig, write) -> None:
+    project = write(
+        {
+            "Dockerfile": f"# syntax is built in\nFROM {rig.base}\nARG API_TOKEN\n"
+            "RUN --mount=type=secret,id=login cat /run/secrets/login; echo token $API_TOKEN; test -s /run/secrets/login\n",
+            "login.txt": "hunter2-and-more\n",
+        }
+    )
+    done = rig.run(
+        "build",
+        str(project),
+        f"--secret=id=login,src={project}/login.txt",
+        "--build-arg=API_TOKEN=tok-123456789",
+        "--no-cache",
+        check=0,
+    )
+    for value in ("hunter2-and-more", "tok-123456789"):
+        assert value not in done.stdout + done.stderr
+    assert "***" in done.stderr
+
+
+@every_engine
+def test_an_interrupted_build_stops_and_leaves_nothing_behind(rig: Rig, write) -> None:
+    mark = f"3{os.getpid() % 1000:03d}"
+    project = write({"Dockerfile": f"FROM {rig.base}\nRUN echo it began && sleep {mark}\n"})
+    before = rig.leftovers() if rig.name != "buildx" else set()
+    child = rig.popen("build", str(project), "--no-cache")
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.strip().endswith("it began") and "RUN" not in line:
+            break
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    until = time.monotonic() + 15
+    while time.monotonic() < until and _runs(f"sleep {mark}"):
+        time.sleep(0.3)
+    assert not _runs(f"sleep {mark}")
+    if rig.name != "buildx":
+        assert {each for each in rig.leftovers() - before if each.startswith(("ps", "containers"))} == set()
+
+
+def _runs(words: str) -> bool:
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    return any(line.strip() == words for line in listed.splitlines())
+
+
+def test_without_an_engine_the_status_is_two_and_every_engine_is_named(environment, state, write) -> None:
+    rig = Rig("none", "auto", environment | {"PATH": "/nonexistent"}, "busy:1")
+    done = rig.run("build", str(write({"Dockerfile": "FROM scratch\n"})), check=2)
+    for name in ("buildx", "docker", "podman", "buildah"):
+        assert f"{name}: " in done.stderr
+    assert "install" in done.stderr
+
+
+@pytest.mark.parametrize("rig", ["podman"], indirect=True)
+def test_a_compose_service_says_what_to_build(rig: Rig, write) -> None:
+    project = write(
+        {
+            "compose.yaml": "services:\n  lab:\n    build:\n      context: lab\n      dockerfile: Lab.dockerfile\n"
+            "      target: small\n      args:\n        WORD: from-compose\n",
+            "lab/Lab.dockerfile": f"FROM {rig.base} AS small\nARG WORD\nRUN echo the word is $WORD\nFROM small\nRUN false\n",
+        }
+    )
+    done = rig.run("build", str(project), "--service", "lab", check=0)
+    assert "the word is from-compose" in done.stderr
+
+
+@pytest.mark.parametrize("rig", ["docker", "podman"], indirect=True)
+@pytest.mark.parametrize(
+    "words", [["--target=--privileged"], ["--tag=-v/:/x"], ["--platform=a,b"], ["--build-arg=-x=1"]]
+)
+def test_nothing_given_can_become_an_option_of_the_engine(rig: Rig, write, words: list[str]) -> None:
+    done = rig.run("build", str(write({"Dockerfile": f"FROM {rig.base}\n"})), *words, check=2)
+    assert "is no valid" in done.stderr
+
+
+PACKAGES = {
+    "package-version-gone": "apt-get install -y hello=0.1-gone",
+    "package-not-found": "apt-get install -y no-such-package-as-this",
+    "network": "apt-get -o Acquire::Retries=0 -o Acquire::http::Proxy=http://127.0.0.1:9 install -y hello",
+    "compiler": "echo 'x.c:1:10: fatal error: y.h: No such file or directory'; exit 1",
+    "permission": "setpriv --reuid 1000 --clear-groups touch /etc/x",
+}
+
+
+@pytest.mark.parametrize("case", sorted(PACKAGES))
+def test_a_package_manager_that_fails_is_diagnosed_with_the_rule_that_foresaw_it(
+    rig_of, debian, write, case: str
+) -> None:
+    rig = rig_of("buildx")
+    project = write({"Dockerfile": f"FROM {debian}\nRUN apt-get update\nRUN {PACKAGES[case]}\n"})
+    done = rig.run("build", str(project), check=1)
+    assert f"Dockerfile:3: {case}:" in done.stdout, done.stdout + done.stderr[-1500:]
+    if case == "package-version-gone":
+        assert "foreseen by" in done.stdout

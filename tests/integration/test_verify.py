@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from daemons import Rig, find, need
+
+from repro_audit.container.archive import read_image
+
+EVERY = ("docker", "docker-buildkit", "buildx", "podman", "buildah")
+every_engine = pytest.mark.parametrize("rig", EVERY, indirect=True)
+EPOCH = "1700000000"
+
+
+def verified(rig: Rig, project: Path, *words: str, status: int, epoch: bool = True) -> dict:
+    """The JSON report of a verification that ends with this status."""
+    words = (*words, *(("--source-date-epoch", EPOCH) if epoch else ()))
+    return json.loads(rig.run("verify", str(project), "--format=json", *words, check=status).stdout)
+
+
+def found(report: dict) -> dict[str, dict]:
+    """The differences that count, by path."""
+    return {each["path"]: each for each in report["differences"] if not each["harmless"]}
+
+
+@pytest.mark.parametrize("rig", ["buildx", "podman", "buildah"], indirect=True)
+def test_a_project_that_only_copies_reaches_level_four(rig: Rig, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nWORKDIR /work\nCOPY . .\n", "a": "1", "b/c": "2", "b/d": "3"})
+    report = verified(rig, project, "--strict", status=0)
+    assert (report["result"], report["level"]) == ("identical", 4)
+    assert report["images"][0]["manifest"] == report["images"][1]["manifest"]
+
+
+@every_engine
+def test_a_project_whose_times_differ_reaches_level_three(rig: Rig, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nRUN echo 1 > /made && mkdir /folder\nCOPY a /a\n", "a": "1"})
+    report = verified(rig, project, status=0, epoch=False)
+    assert (report["result"], report["level"]) == ("same-files", 3)
+    assert "not in force" in report["conditions"]["SOURCE_DATE_EPOCH"]
+    rig.run("verify", str(project), "--strict", "--quiet", check=1)
+
+
+@every_engine
+def test_a_file_that_differs_is_led_back_to_its_line_and_cause(rig: Rig, write) -> None:
+    text = f"FROM {rig.base}\nRUN echo same > /same\nRUN date +%s%N > /stamp\nCOPY a /a\n"
+    report = verified(rig, write({"Dockerfile": text, "a": "1"}), status=1)
+    assert report["result"] == "different"
+    assert set(found(report)) == {"/stamp"}
+    stamp = found(report)["/stamp"]
+    assert stamp["instruction"]["line"] == 3
+    assert "content" in stamp["kinds"]
+    assert stamp["cause"] == "embedded-date"
+    assert stamp["remedy"]
+
+
+@every_engine
+def test_conditions_that_must_not_matter_do_not(rig: Rig, write) -> None:
+    text = f"FROM {rig.base}\nRUN umask > /mask && echo ${{LANG:-none}} > /lang && pwd > /place\nCOPY . /src\n"
+    files = {f"d/{n}": str(n) for n in range(12)}
+    report = verified(rig, write({"Dockerfile": text, **files}), status=0)
+    assert found(report) == {}
+    assert "order of files" in report["conditions"]["varied"]
+
+
+@pytest.mark.parametrize("rig", ["buildx"], indirect=True)
+def test_a_hostname_that_is_written_down_differs_unless_nothing_is_varied(rig: Rig, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nRUN hostname > /name\n"})
+    assert set(found(verified(rig, project, status=1))) == {"/name"}
+    report = verified(rig, project, "--vary=none", status=0)
+    assert report["conditions"]["varied"] == "nothing"
+
+
+@pytest.mark.parametrize("rig", ["docker", "podman"], indirect=True)
+def test_a_fresh_build_is_compared_with_an_archive_and_with_an_image(rig: Rig, write, tmp_path: Path) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nCOPY a /a\n", "a": "1"})
+    name = f"localhost/kept-{rig.name}:1"
+    rig.run("build", str(project), "--tag", name, check=0)
+    rig.ask("save", "--output", str(tmp_path / "kept.tar"), name)
+    verified(rig, project, f"--against={name}", status=0)
+    verified(rig, project, f"--against={tmp_path}/kept.tar", status=0)
+    (project / "a").write_text("2")
+    report = verified(rig, project, f"--against={tmp_path}/kept.tar", status=1)
+    assert set(found(report)) == {"/a"}
+    both = rig.run("verify", f"--image={name}", f"--against={tmp_path}/kept.tar", "--format=json", check=0)
+    assert json.loads(both.stdout)["level"] == 4
+    rig.ask("rmi", name)
+
+
+def test_what_cannot_be_compared_ends_with_status_two(rig_of, write, tmp_path: Path) -> None:
+    rig = rig_of("podman")
+    (tmp_path / "bad.tar").write_bytes(b"no tar at all")
+    project = write({"Dockerfile": f"FROM {rig.base}\n"})
+    rig.run("verify", str(project), f"--against={tmp_path}/bad.tar", "--quiet", check=2)
+    rig.run("verify", str(project), f"--against={tmp_path}/missing.tar", "--quiet", check=2)
+    done = rig.run("verify", str(write({"Dockerfile": f"FROM {rig.base}\nRUN false\n"})), "--quiet", check=2)
+    assert "Dockerfile:2: command-failed" in done.stderr
+
+
+def test_a_record_proves_its_level_until_an_input_changes(rig_of, write) -> None:
+    from repro_audit.verify.record import proven
+
+    rig = rig_of("podman")
+    project = write({"Dockerfile": f"FROM {rig.base}\nCOPY . /app\n", "a": "1", ".dockerignore": "note\nproof.json\n"})
+    record = project / "proof.json"
+    verified(rig, project, f"--record={record}", status=0)
+    assert proven(str(record)).level == 4
+    (project / "note").write_text("ignored")
+    assert proven(str(record)).level == 4
+    (project / "a").write_text("2")
+    changed = proven(str(record))
+    assert changed.level is None
+    assert "changed" in changed.reason
+
+
+def test_the_time_of_the_last_commit_is_in_force(rig_of, write, git) -> None:
+    rig = rig_of("buildx")
+    project = write({"Dockerfile": f"FROM {rig.base}\nRUN echo $SOURCE_DATE_EPOCH > /epoch\n"})
+    git(project, "init")
+    git(project, "add", "-A")
+    git(project, "commit", "-m", "x")
+    when = git(project, "log", "-1", "--format=%ct").strip()
+    report = verified(rig, project, "--strict", epoch=False, status=0)
+    assert report["conditions"]["SOURCE_DATE_EPOCH"] == f"{when} (the last commit)"
+    assert report["conditions"]["rewrite-timestamp"] == "true"
+
+
+@every_engine
+def test_verifying_leaves_nothing_behind(rig: Rig, write) -> None:
+    if rig.name == "buildx":
+        pytest.skip("a BuildKit of its own keeps no images")
+    before = rig.leftovers()
+    folders = {name for name in os.listdir("/tmp") if name.startswith("repro-audit-")}
+    rig.run("verify", str(write({"Dockerfile": f"FROM {rig.base}\nCOPY a /a\nRUN date > /b\n", "a": "1"})), check=1)
+    assert rig.leftovers() - before == set()
+    assert {name for name in os.listdir("/tmp") if name.startswith("repro-audit-")} - folders == set()
+
+
+# One real build for each cause that this machine can produce in two builds of one day.
+CAUSES = {
+    "random-name": ("RUN mktemp /var/tmp-XXXXXXXX", None),
+    "machine-id": ("RUN head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/machine-id", "/etc/machine-id"),
+    "gzip-header": ("RUN date > /x && touch /t && echo same > /s && rm /x && gzip -c /s > /dev/null", None),
+    "embedded-uuid": ("RUN cat /proc/sys/kernel/random/uuid > /id", "/id"),
+    "archive-header": ("RUN mkdir /d && echo 1 > /d/f && tar -cf /d.tar /d && rm -r /d", "/d.tar"),
+    "embedded-host": ("RUN hostname > /built-on", "/built-on"),
+    "log": ("RUN mkdir -p /var/log && date > /var/log/build.log", "/var/log/build.log"),
+    "build-path": ("", None),
+}
+
+
+@pytest.mark.parametrize("cause", ["archive-header", "embedded-uuid", "log", "machine-id", "random-name"])
+def test_a_cause_is_named_on_a_real_build(rig_of, write, cause: str) -> None:
+    rig = rig_of("buildx")
+    line, path = CAUSES[cause]
+    report = verified(rig, write({"Dockerfile": f"FROM {rig.base}\nRUN mkdir -p /var\n{line}\n"}), status=1)
+    named = {each["path"]: each["cause"] for each in report["differences"] if not each["harmless"]}
+    assert cause in named.values(), named
+    assert path is None or named[path] == cause
+    assert all(each["instruction"]["line"] == 3 for each in found(report).values())
+
+
+DEBIAN = {
+    "apt-log": ("RUN apt-get update && apt-get install -y --no-install-recommends hello", "/var/log/apt/history.log"),
+    "python-bytecode": (
+        "RUN mkdir /p && date +'T = %s%N' > /p/m.py && python3 -m py_compile /p/m.py && echo > /p/m.py",
+        None,
+    ),
+    "generated-key": ("RUN openssl genrsa -out /key.pem 2048", "/key.pem"),
+    "ssh-host-key": ("RUN mkdir -p /etc/ssh && openssl genrsa -out /etc/ssh/ssh_host_rsa_key 2048", None),
+    "ldconfig-cache": ("RUN date +%s%N > /etc/ld.so.cache", "/etc/ld.so.cache"),
+}
+
+
+@pytest.mark.parametrize("cause", sorted(DEBIAN))
+def test_a_cause_is_named_on_a_real_debian(rig_of, debian, write, cause: str) -> None:
+    rig = rig_of("buildx")
+    line, path = DEBIAN[cause]
+    report = verified(rig, write({"Dockerfile": f"FROM {debian}\n{line}\n"}), status=1)
+    named = {each["path"]: each["cause"] for each in report["differences"] if not each["harmless"]}
+    assert cause in named.values(), named
+    assert path is None or named[path] == cause
+
+
+def test_no_difference_that_diffoci_finds_is_missed(rig_of, write, tmp_path: Path) -> None:
+    diffoci = find("diffoci") or need("diffoci", "diffoci")
+    left, right, ours = _pair(rig_of("podman"), write, tmp_path)
+    told = subprocess.run(
+        [diffoci, "diff", "--semantic", f"docker-archive:{left}", f"docker-archive:{right}"],
+        capture_output=True,
+        text=True,
+    )
+    theirs = {
+        word for line in told.stdout.splitlines() for word in line.split() if word.startswith(("var/", "stamp", "a"))
+    }
+    assert {f"/{each.rstrip('/')}" for each in theirs} <= ours
+
+
+def test_no_difference_that_unpacking_both_images_shows_is_missed(rig_of, write, tmp_path: Path) -> None:
+    """What diffoci does, done by tarfile: every member of every layer, compared field by field."""
+    left, right, ours = _pair(rig_of("podman"), write, tmp_path)
+    one, two = _members(left), _members(right)
+    theirs = {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
+    assert theirs
+    assert theirs <= ours
+
+
+def _pair(rig: Rig, write, tmp_path: Path) -> tuple[Path, Path, set[str]]:
+    text = f"FROM {rig.base}\nRUN date +%s%N > /stamp && mktemp /root/XXXXXX && echo 1 > /same && ln /same /other\n"
+    project = write({"Dockerfile": text + "RUN rm /same && chmod 4755 /other\nCOPY a /a\n", "a": "1"})
+    archives = []
+    for number in (1, 2):
+        rig.run("build", str(project), "--no-cache", "--tag", f"localhost/pair:{number}", check=0)
+        archives.append(tmp_path / f"{number}.tar")
+        rig.ask("save", "--format", "docker-archive", "--output", str(archives[-1]), f"localhost/pair:{number}")
+        rig.ask("rmi", f"localhost/pair:{number}")
+    words = ("verify", f"--image={archives[1]}", f"--against={archives[0]}", "--format=json")
+    report = json.loads(rig.run(*words, check=1).stdout)
+    assert len(read_image(str(archives[0])).files) == report["images"][0]["files"]
+    return archives[0], archives[1], {each["path"] for each in report["differences"]}
+
+
+def _members(archive: Path) -> dict[str, tuple]:
+    """Each path of each layer with all that its header says and its content."""
+    found: dict[str, tuple] = {}
+    with tarfile.open(archive) as outer:
+        manifest = json.load(outer.extractfile("manifest.json"))[0]
+        for name in manifest["Layers"]:
+            with tarfile.open(fileobj=io.BytesIO(outer.extractfile(name).read())) as layer:
+                for member in layer:
+                    data = layer.extractfile(member).read() if member.isreg() else b""
+                    head = (member.type, member.mode, member.uid, member.gid, member.mtime, member.linkname)
+                    found["/" + member.name.strip("./")] = (*head, data)
+    return found
