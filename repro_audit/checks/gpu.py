@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from repro_audit.facts import gpu
 from repro_audit.facts.container import Container, EnvVar, GpuRequest
-from repro_audit.finding import Edit, Fix, Problem
+from repro_audit.finding import Edit, Fix, Problem, Severity
 from repro_audit.source import Span
 
 if TYPE_CHECKING:
@@ -147,13 +147,17 @@ def devices_baked(instruction: Instruction) -> Iterator[Problem]:
 
 
 def query_at_build(command: Command) -> Iterator[Problem]:
-    """A command of RUN that asks the driver about GPUs and whose failure or answer matters."""
+    """A command of RUN that asks the driver about GPUs; an error only where the wrong answer fails the build."""
     if command.where != "run":
         return
     call = gpu.queries_gpu(command)
     if call is None or command.node.after == "||":
         return
-    yield Problem(command.source, command.span, values={"call": call})
+    text = " ".join((*command.args, *(r.body.text for r in command.node.redirects if r.body is not None)))
+    fails = call == "nvidia-smi" or re.search(r"\b(?:assert|raise|exit|check_call)\b", text) is not None
+    grave = fails and "condition" not in command.node.context
+    severity = None if grave else Severity.WARNING
+    yield Problem(command.source, command.span, values={"call": call}, severity=severity)
 
 
 def on_musl(package: Package) -> Iterator[Problem]:
