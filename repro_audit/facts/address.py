@@ -12,6 +12,8 @@ _SHORT_COMMIT = re.compile(r"(?=[0-9a-f]*\d)(?=[0-9]*[a-f])[0-9a-f]{7,39}\Z")
 _DIGITS = re.compile(r"(?:\d{7}|\d{9,39})\Z")
 _OWN_COMMIT = re.compile(r"\$\{?(?:GITHUB_SHA|CI_COMMIT_SHA|GIT_COMMIT|BUILD_SOURCEVERSION)\}?\Z")
 _TAG = re.compile(r"\d")
+# `release-1.37.0` is a tag, `release-1.37` more often a branch that takes its fixes.
+_RELEASE = re.compile(r"(?:^|[^\d.])\d+\.\d+\.\d+[-.+]?[0-9a-z]*$")
 _BRANCH = re.compile(
     r"(?:^|[/_.-])(?:release|releases|stable|branch|maint|dev|develop|main|master|nightly|x)(?:$|[/_-])|\.x$"
 )
@@ -55,6 +57,6 @@ def of_revision(revision: str | None, nothing: str = "no revision: the newest co
     if "$" in revision or "`" in revision:
         return Pin(Level.PERISHABLE, f"the file does not say what `{revision}` is")
     bare = revision.removeprefix("refs/tags/").removeprefix("tags/").removeprefix("origin/")
-    if _TAG.search(bare) and not _BRANCH.search(bare):
+    if _RELEASE.search(bare) or (_TAG.search(bare) and not _BRANCH.search(bare)):
         return Pin(Level.PERISHABLE, f"tag `{revision}` can be moved")
     return Pin(Level.FLOATING, f"`{revision}` is a branch, which moves")

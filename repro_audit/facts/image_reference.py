@@ -29,6 +29,7 @@ _DATE = re.compile(
     r"(?<!\d)(?:20[0-4]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
     r"|20[0-4]\d([-.])(?:0?[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01]|[1-9]))(?!\d)"
 )
+_THREE_NUMBERS = re.compile(r"\d+\.\d+\.\d+(?:\.\d+)*\Z")
 _COMMIT = re.compile(r"(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\Z|[0-9]{9,}\Z")
 
 # Names that the publisher moves on purpose.
@@ -158,6 +159,8 @@ def pin_of(parts: Parts) -> Pin:
     if parts.repository == "postgres" and int(numbers[0][:4]) < 10:
         needed = 3
     exact = needed and (len(numbers) >= needed or version.group(2) is not None)
+    if needed == 3 and any(_THREE_NUMBERS.match(word) for word in words[1:]):
+        return Pin(Level.PERISHABLE, "exact tag, without digest")  # `kafka:2.13-2.8.1`: for Scala 2.13
     if exact or len(numbers) >= 4 or _COMMIT.match(words[-1]) or len(numbers[0]) >= 6:
         return Pin(Level.PERISHABLE, "exact tag, without digest")
     if not needed and len(words) > 1 and words[1].isdigit() and len(words[1]) >= 3:
@@ -206,6 +209,8 @@ def reference(
     `unknown` names variables whose value nobody knows. They leave the level open only where they can matter: a
     digest written out holds whatever the tag may be.
     """
+    if _TEMPLATE in image and not unknown:
+        unknown = (_TEMPLATE,)
     parts = parse(image)
     if image == "scratch" or local:
         pin = Pin(Level.LOCAL, "nothing from outside" if image == "scratch" else "an earlier stage or a local build")
@@ -229,6 +234,10 @@ def reference(
         unknown=unknown,
         platform=platform,
     )
+
+
+# A blank of a development container template, filled in when somebody starts a project from it.
+_TEMPLATE = "${templateOption:"
 
 
 def full_name(image: ImageRef) -> str:

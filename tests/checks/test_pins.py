@@ -68,6 +68,16 @@ def test_a_stage_chosen_by_the_platform_is_a_stage(said: Said) -> None:
     assert [f.source.position(f.span.start)[0] for f in said({"Dockerfile": text}, "image-arg-open")] == [3]
 
 
+def test_a_blank_of_a_template_is_no_tag(said: Said) -> None:
+    text = '{"image": "mcr.microsoft.com/devcontainers/java:3-${templateOption:imageVariant}"}'
+    assert said({".devcontainer/devcontainer.json": text}, "image-moving-tag", "image-not-digest", "image-latest") == []
+
+
+def test_a_full_version_behind_that_of_its_language_is_exact(said: Said) -> None:
+    found = said({"Dockerfile": "FROM wurstmeister/kafka:2.13-2.8.1\n"}, "image-moving-tag", "image-not-digest")
+    assert [f.rule for f in found] == ["image-not-digest"]
+
+
 # --- Python packages ------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +252,8 @@ def test_a_workflow_that_looks_at_its_own_branches_clones_nothing_foreign(said: 
         ("git clone https://e.org/a.git && cd a && git checkout 20241101", "a tag that its owner can move"),
         ("git clone https://e.org/a.git && cd a && git checkout $REF", "which nothing here sets"),
         ("git clone https://e.org/a.git", "the tip of its default branch"),
+        ("git clone -b release-1.37 https://e.org/a.git", "the tip of `release-1.37`"),
+        ("git clone -b release-1.37.0 https://e.org/a.git", "a tag that its owner can move"),
     ],
 )
 def test_a_clone_ends_where_its_checkout_says(said: Said, command: str, shown: str | None) -> None:
