@@ -244,12 +244,17 @@ def _in_folder(folder: str) -> Config | None:
 
 def _read(path: str) -> Config | None:
     """The configuration in a file; None for a pyproject.toml that has no part for us."""
-    data = _bytes(path)
+    pyproject = os.path.basename(path) == "pyproject.toml"
+    try:
+        data = _bytes(path)
+    except ConfigError:
+        if pyproject:
+            return None  # the audit says that it cannot be read
+        raise
     folder = os.path.dirname(os.path.abspath(path))
     shown = os.path.relpath(path)
     if path.endswith((".yaml", ".yml")):
         return from_values(_yaml(shown, data), shown, folder)
-    pyproject = os.path.basename(path) == "pyproject.toml"
     if pyproject and _TABLE not in data:
         return None  # reading TOML costs more than auditing a file
     try:
@@ -302,7 +307,10 @@ def _toml(shown: str, data: bytes) -> dict[str, object]:
 def _yaml(shown: str, data: bytes) -> dict[str, object]:
     import yaml
 
+    from repro_audit import yaml_guard
+
     try:
+        yaml_guard.check(data)
         values = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from repro_audit.filetree import read_regular
 from repro_audit.finding import Severity
 from repro_audit.record import dataclass
 from repro_audit.result import RuleText
@@ -63,8 +64,7 @@ def read_text(rule: Rule) -> RuleText:
 
 def read_rule_file(path: str, family: str, *, builtin: bool = True) -> RuleFile:
     """All that stands in a rule's file; raises RuleError and OSError."""
-    with open(path, "rb") as file:
-        data = file.read()
+    data = read_regular(path)
     fields = _mapping(path, _parse(path, data))
     check_keys(path, "", fields, _KEYS)
     for key in _REQUIRED:
@@ -236,7 +236,10 @@ def _mapping(path: str, value: object) -> Mapping[object, object]:
 def _parse(path: str, data: bytes) -> object:
     import yaml
 
+    from repro_audit import yaml_guard
+
     try:
+        yaml_guard.check(data)
         return yaml.load(data, Loader=_loader())  # noqa: S506  (a safe loader, see below)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         place = getattr(error, "problem_mark", None)

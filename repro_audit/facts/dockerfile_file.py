@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from repro_audit.facts.project import Project
     from repro_audit.facts.python_install import Install
 
+# How many later commands are looked through for a check of a download.
+_LATER_LIMIT = 500
+
 
 def read(project: Project, file: File, source: Source) -> FileFacts:
     """The facts of one Dockerfile: stages, instructions, commands, inputs and context files, in order of place."""
@@ -43,6 +46,7 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
         built.context = context
         built.read_lists = partial(_all_listed, project)
     snapshots: dict[int, bool] = {}
+    later = _Later()
     # A missing file is missing where it is copied; that it cannot be installed from either says nothing new.
     copied: set[tuple[str, str]] = set()
     for instruction in said.instructions:
@@ -62,7 +66,7 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
             facts.append(command)
             if stage.index not in snapshots:
                 snapshots[stage.index] = os_packages.snapshot(stage)
-            taken = taken_by(command, snapshot=snapshots[stage.index], later=_later(stage, command))
+            taken = taken_by(command, snapshot=snapshots[stage.index], later=later.after(stage, instruction))
             if taken.python is not None and taken.python.constraint_files:
                 taken = _constrained(project, taken, command, instruction, copies, context)
             facts += facts_of(command, taken)
@@ -126,10 +130,23 @@ def _build_args(project: Project, file: File) -> dict[str, str]:
     }
 
 
-def _later(stage: Stage, command: Command) -> tuple[Command, ...]:
-    """The commands of the same and of later instructions of the stage, where a download may be checked."""
-    start = command.instruction.index if command.instruction is not None else 0
-    return tuple(c for i in stage.instructions if i.index > start for c in i.commands)
+class _Later:
+    """The commands of the later instructions of each stage, where a download may be checked: the next few hundred."""
+
+    def __init__(self) -> None:
+        self._commands: dict[int, list[Command]] = {}
+        # Where among them the commands after an instruction begin.
+        self._starts: dict[int, int] = {}
+
+    def after(self, stage: Stage, instruction: Instruction) -> Sequence[Command]:
+        commands = self._commands.get(stage.index)
+        if commands is None:
+            commands = self._commands[stage.index] = []
+            for each in stage.instructions:
+                commands += each.commands
+                self._starts[each.index] = len(commands)
+        start = self._starts.get(instruction.index, len(commands))
+        return commands[start : start + _LATER_LIMIT]
 
 
 def _context(project: Project, file: File, said: DockerfileFacts) -> BuildContext | None:

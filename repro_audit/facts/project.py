@@ -159,8 +159,8 @@ class Project:
         path = build.dockerfile
         if path is None or not self.tree.exists(path) or self.tree.is_dir(path):
             return None
-        if path not in self._by_path:
-            return None
+        if path not in self._by_path or self._by_path[path].kind != "dockerfile":
+            return None  # A compose file that says to be built from itself would be read without end.
         from repro_audit.facts.stage import Stage
 
         stages = [fact for fact in self.facts(path).facts if isinstance(fact, Stage)]
