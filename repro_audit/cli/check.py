@@ -44,6 +44,8 @@ def check(options: CheckOptions) -> int:
     if options.write_baseline is not None:
         return _write_baseline(done, options.write_baseline)
     result = _compared(done, options)
+    if options.record is not None:
+        result = _proven(result, options.record)
     if not (options.quiet and shown_as == "text" and not result.findings):
         look = Look(color=wants_color(options.color, options.output), width=width(), summary=not options.quiet)
         emit(render(result, shown_as, look), options.output)
@@ -78,6 +80,19 @@ def _compared(done: Audit, options: CheckOptions) -> Result:
         what = "1 finding" if compared.gone == 1 else f"{compared.gone} findings"
         notes = (*notes, Note(f"{what} of the baseline no longer occur; write it anew", name))
     return replace(done.result, findings=compared.new, baselined=compared.known, notes=notes)
+
+
+def _proven(result: Result, name: str) -> Result:
+    """The result at the level that a record of `verify` proves, or with a note that says why it proves nothing."""
+    from repro_audit.result import Note
+    from repro_audit.verify.record import RecordError, proven
+
+    try:
+        proof = proven(name)
+    except RecordError as error:
+        raise CannotError(str(error)) from None
+    notes = (*result.notes, Note(f"level {proof.level} {proof.reason}" if proof.level else proof.reason, name))
+    return replace(result, level=proof.level or result.level, notes=notes)
 
 
 def _write_baseline(done: Audit, name: str) -> int:

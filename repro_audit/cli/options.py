@@ -45,6 +45,7 @@ class CheckOptions(NamedTuple):
     fix: bool = False
     baseline: str | None = None
     write_baseline: str | None = None
+    record: str | None = None
     jobs: int | None = None
     quiet: bool = False
     color: str | None = None
@@ -70,6 +71,7 @@ OPTIONS: tuple[Option, ...] = (
         f"Write what is found to a baseline (default: {BASELINE}; another name ends in .json).",
         "[FILE]",
     ),
+    Option("record", ("--record",), "text", "Show the level that this result of `verify` proves.", "FILE"),
     Option("jobs", ("--jobs", "-j"), "number", "How many processes to use.", "N"),
     Option("quiet", ("--quiet", "-q"), "flag", "Print nothing but findings, and nothing when there are none."),
     Option("color", ("--color",), "choice", "Colours: on a terminal, always or never.", choices=COLORS),

@@ -138,7 +138,7 @@ class _Run:
         from repro_audit.container.engine import scratch
 
         request = self.planned.request
-        inputs = digest(request.context, request.dockerfile, self.planned.settings)
+        inputs = digest(request.context, request.dockerfile, self.planned.settings, apart=record)
         with scratch() as folder:
             first = replace(request, epoch=self.epoch, rewrite=True)
             left = os.path.join(folder, "first.tar")
@@ -210,7 +210,7 @@ class _Run:
         from repro_audit.verify.record import record as kept
 
         request = self.planned.request
-        if digest(request.context, request.dockerfile, self.planned.settings) != inputs:
+        if digest(request.context, request.dockerfile, self.planned.settings, apart=path) != inputs:
             note(f"{path}: not written: the inputs changed while they were built")
             return
         made = kept(

@@ -72,10 +72,13 @@ def entries(context: str, dockerfile: str) -> Iterator[ContextEntry]:
         folders += reversed(below)
 
 
-def digest(context: str, dockerfile: str, settings: Sequence[str] = ()) -> str:
+def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart: str | None = None) -> str:
     """A digest over all that the image is made of here: the files the builder gets with their modes, the Dockerfile,
     its ignore file, and `settings` (target, build arguments, platform). Raises EngineError.
+
+    `apart` is a file that is left out: the record of the digest itself, which may lie in the context.
     """
+    left_out = os.path.realpath(apart) if apart is not None else None
     total = hashlib.sha256()
 
     def add(*parts: str | bytes) -> None:
@@ -92,6 +95,8 @@ def digest(context: str, dockerfile: str, settings: Sequence[str] = ()) -> str:
         if stat.S_ISLNK(entry.mode):
             add("link", entry.path, os.readlink(entry.place))
         elif stat.S_ISREG(entry.mode):
+            if left_out is not None and os.path.realpath(entry.place) == left_out:
+                continue
             # git keeps no more of the mode than this
             add("file", entry.path, "x" if entry.mode & 0o100 else "-", _hash(entry.place))
         elif stat.S_ISDIR(entry.mode):

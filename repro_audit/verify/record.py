@@ -136,7 +136,7 @@ def proven(path: str) -> Proof:
     folder = os.path.dirname(os.path.abspath(path))
     context, dockerfile = (os.path.normpath(os.path.join(folder, each)) for each in (kept.context, kept.dockerfile))
     try:
-        now = digest(context, dockerfile, kept.settings)
+        now = digest(context, dockerfile, kept.settings, apart=path)
     except EngineError as error:
         return Proof(None, f"the inputs cannot be read: {error}")
     if now != kept.inputs:

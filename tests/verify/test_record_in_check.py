@@ -1,0 +1,73 @@
+"""`check --record`: what a stored result of `verify` proves about the files as they are now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from repro_audit.cli.main import main
+from repro_audit.container.build_context import digest
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+
+
+@pytest.fixture
+def project(write: Write, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = write({"Dockerfile": "FROM scratch\nCOPY a /a\n", "a": "one\n"})
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def keep(folder: Path, level: int | None) -> None:
+    record = folder / "verify.json"
+    document = {
+        "version": 1,
+        "kind": "repro-audit-verify",
+        "result": "same-files" if level else "different",
+        "level": level,
+        "inputs": {
+            "digest": digest(str(folder), str(folder / "Dockerfile"), (), apart=str(record)),
+            "context": ".",
+            "dockerfile": "Dockerfile",
+            "settings": [],
+        },
+        "images": [],
+        "conditions": {},
+        "written": "2026-01-02T00:00:00+00:00",
+    }
+    record.write_text(json.dumps(document))
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    main(["--record", "verify.json", "."])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("level", [3, 4])
+def test_a_record_proves_its_level_even_where_it_lies_in_the_context(
+    project: Path, capsys: pytest.CaptureFixture[str], level: int
+) -> None:
+    keep(project, level)
+    assert f"level {level} of 4" in shown(capsys)
+
+
+def test_a_record_proves_nothing_once_an_input_has_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(project, 3)
+    (project / "a").write_text("two\n")
+    said = shown(capsys)
+    assert "level 2 of 4" in said
+    assert "the inputs have changed" in said
+
+
+def test_a_record_of_two_different_builds_proves_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(project, None)
+    assert "two builds were different" in shown(capsys)
+
+
+def test_what_is_no_record_ends_with_one_line_and_status_2(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "verify.json").write_text("[]")
+    assert main(["--record", "verify.json", "."]) == 2
+    assert "no record" in capsys.readouterr().err
