@@ -38,14 +38,15 @@ def commands(
     for node in script.commands:
         name = ""
         args: tuple[str, ...] = ()
-        if node.words:
-            name = posixpath.basename(node.words[0].shown(known))
-            args = tuple(w.shown(known) for w in node.words[1:])
+        words = _split_program(node.words, known)
+        if words:
+            name = posixpath.basename(words[0].shown(known))
+            args = tuple(w.shown(known) for w in words[1:])
         command = Command(
             source=source,
             span=node.span,
             name=name,
-            words=node.words,
+            words=words,
             args=args,
             where=where,
             when=when,
@@ -65,6 +66,19 @@ def commands(
             target = node.words[1].resolve(known)
             if target is not None and not target.startswith("~"):
                 workdir = posixpath.normpath(posixpath.join(workdir, target))
+
+
+def _split_program(words: tuple[shell.Word, ...], known: Mapping[str, str | None]) -> tuple[shell.Word, ...]:
+    """The words with a variable that holds the program and its first arguments taken apart (`$APT_INSTALL curl`)."""
+    if not words or len(words[0].parts) != 1 or type(words[0].parts[0]) is not shell.Variable or words[0].quoted:
+        return words
+    value = words[0].resolve(known)
+    if value is None or len(pieces := value.split()) < 2 or any(c in value for c in "'\"$`\\;|&<>()"):
+        return words
+    if pieces[0] == "sudo" and not pieces[1].startswith("-"):
+        del pieces[0]
+    span = words[0].span
+    return (*(shell.Word(words[0].raw, span, (shell.Literal(piece, span),)) for piece in pieces), *words[1:])
 
 
 def _with_own(known: Mapping[str, str | None], node: shell.SimpleCommand) -> Mapping[str, str | None]:

@@ -339,3 +339,16 @@ def test_npx_runs_what_the_project_has_unless_told_to_fetch(said: Said) -> None:
         ".github/workflows/b.yml": WORKFLOW.format("npx -y mint export"),
     }
     assert [f.path for f in said(files, "npm-unpinned")] == [".github/workflows/b.yml"]
+
+
+# --- commands in variables ------------------------------------------------------------------------------------------
+
+
+def test_a_variable_may_hold_the_program_and_its_first_arguments(said: Said) -> None:
+    text = (
+        'FROM debian:12.7\nRUN APT="apt-get install -y" && PIP="python -m pip install --upgrade" && '
+        'CLONE="git clone --depth 1" && $APT curl && $PIP numpy && $CLONE https://example.org/a.git\n'
+    )
+    found = said({"Dockerfile": text}, "os-package-unpinned", "pip-unpinned", "git-clone-unpinned")
+    assert [f.rule for f in found] == ["os-package-unpinned", "pip-unpinned", "git-clone-unpinned"]
+    assert [f.source.slice(f.span) for f in found] == ["curl", "numpy", "https://example.org/a.git"]
