@@ -45,9 +45,8 @@ def _parsed(text: str) -> Tree | None:
         return None
     if _parser is None:
         import tree_sitter
-        import tree_sitter_bash
 
-        _parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+        _parser = tree_sitter.Parser(tree_sitter.Language(_bash()))
     data = text.encode() if text.isascii() and "\0" not in text else _NOT_ASCII.sub("x", text).encode()
     if len(data) < _SMALL:
         return _parser.parse(data)
@@ -59,3 +58,19 @@ def _parsed(text: str) -> Tree | None:
     except ValueError:  # stopped
         _parser.reset()
         return None
+
+
+def _bash() -> object:
+    """The grammar itself. Its package also imports what reads its queries, which takes a tenth of a whole short run."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    package = PathFinder.find_spec("tree_sitter_bash")
+    spec = PathFinder.find_spec("_binding", package.submodule_search_locations) if package is not None else None
+    if spec is None or spec.loader is None:
+        import tree_sitter_bash
+
+        return tree_sitter_bash.language()
+    binding = module_from_spec(spec)
+    spec.loader.exec_module(binding)
+    return binding.language()
