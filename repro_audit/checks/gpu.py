@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from repro_audit.facts import gpu
 from repro_audit.facts.container import Container, EnvVar, GpuRequest
-from repro_audit.finding import Edit, Fix, Problem, Severity
+from repro_audit.finding import Edit, Fix, Problem, Related, Severity
 from repro_audit.source import Span
 
 if TYPE_CHECKING:
     from repro_audit.facts.command import Command
-    from repro_audit.facts.input import Package
     from repro_audit.facts.instruction import Instruction
     from repro_audit.facts.project import Project
     from repro_audit.facts.stage import Stage
@@ -160,16 +159,16 @@ def query_at_build(command: Command) -> Iterator[Problem]:
     yield Problem(command.source, command.span, values={"call": call}, severity=severity)
 
 
-def on_musl(package: Package) -> Iterator[Problem]:
-    """A wheel that needs glibc, installed on Alpine."""
-    stage = package.stage
-    if stage is None or package.ecosystem != "pip":
-        return
+def on_musl(stage: Stage) -> Iterator[Problem]:
+    """Wheels that need glibc, installed on Alpine by name or from a list."""
     root = stage.root
     if root.repository != "alpine" and not re.search(r"(?:^|-)alpine", root.tag or ""):
         return
-    if package.name in _GLIBC_WHEELS or gpu.cuda_package(package):
-        yield Problem(package.source, package.span, values={"package": package.name, "base": f"`{root.image}`"})
+    for package in stage.packages:
+        if package.ecosystem == "pip" and (package.name in _GLIBC_WHEELS or gpu.cuda_package(package)):
+            values: dict[str, object] = {"package": package.name, "base": f"`{root.image}`"}
+            base = Related(stage.source, stage.base.span, "the base without glibc")
+            yield Problem(package.source, package.span, values=values, related=(base,))
 
 
 def devel_final(stage: Stage) -> Iterator[Problem]:
