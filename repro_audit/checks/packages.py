@@ -147,13 +147,19 @@ def requirement_redirected(install: Installation) -> Iterator[Problem]:
     text = install.source.text
     for name, span in install.redirected:
         word = text[span.start : span.end]
-        # Quotes that are there already would end where new ones begin.
-        fix = None if re.search(r"[\s\"'`]", word) else Fix("Quote the requirement", _quoted(install, span))
+        fix = Fix("Quote the requirement", _quoted(install, span)) if _quotable(install, word) else None
         yield Problem(install.source, span, values={"name": name, "written": word}, fix=fix)
 
 
+def _quotable(install: Installation, word: str) -> bool:
+    """Whether quotes can be put around the word: not where quotes around the whole command would end there."""
+    command = install.command
+    inner = {"sh", "bash", "dash", "ash", "zsh", "ksh", "su"}.intersection(command.node.via)
+    return command.where == "run" and not command.exec_form and not inner and not re.search(r"[\s\"'`]", word)
+
+
 def _quoted(install: Installation, span: Span) -> tuple[Edit, ...]:
-    # In YAML and JSON a double quote may end the value; in single quotes the shell leaves `$` alone.
+    # In single quotes the shell leaves `$` alone.
     quote = "'" if "$" not in install.source.slice(span) else '"'
     return (Edit(Span(span.start, span.start), quote), Edit(Span(span.end, span.end), quote))
 

@@ -137,6 +137,12 @@ def test_a_redirected_requirement_is_said_once_and_mended(said: Said, tmp_path: 
     assert [e.text for e in found.fix.edits] == ["'", "'"]
 
 
+@pytest.mark.parametrize("line", ["bash -c 'pip install numpy>=1.2'", "pip install numpy>=1.2.$MINOR"])
+def test_quotes_are_put_only_where_they_do_not_end_others(said: Said, line: str) -> None:
+    (found,) = said({"Dockerfile": f"FROM python:3.12.7\nRUN {line}\n"}, "requirement-redirected")
+    assert [e.text for e in found.fix.edits] == ['"', '"'] if "$" in line else found.fix is None
+
+
 def test_a_conda_list_of_addresses_is_no_requirements_file(said: Said) -> None:
     address = "https://conda.anaconda.org/conda-forge/linux-64/mkl-2022.1.0-h84fe81f_915.tar.bz2#b9c8f925797a93dbff45e1626b025a6b"
     files = {
