@@ -147,8 +147,8 @@ _STEP = re.compile(r"^(?:\[\d+/\d+\] )?(?:STEP|Step) (\d+)/(\d+) ?: (.*)$")
 _PARSE_LINE = re.compile(r"(?:parse error(?: on)? line|Dockerfile:) ?(\d+)", re.IGNORECASE)
 _NOISE = re.compile(
     r"^(?:Sending build context|Removing intermediate| ?-+>|DEPRECATED:|subprocess exited|time=\"|-{4,}$|#\d+ \[|"
-    r"Install the buildx|https://docs\.docker|\s*BuildKit is currently|\s*environment-variable|CANCELED$|sha256:|DONE |WARNING: No output|[^ ]+:\d+$|"
-    r"exporting|naming to|CACHED$|transferring)"
+    r"Install the buildx|https://docs\.docker|\s*BuildKit is currently|\s*environment-variable|CANCELED$|sha256:|DONE |"
+    r"WARNING: No output|[^ ]+:\d+$|exporting|naming to|CACHED$|transferring)"
 )
 # how buildx begins the last line of every failed build
 _PREFIX = re.compile(r"^(?:ERROR: )?(?:failed to build: )?(?:failed to solve: )?(?:rpc error: code = Unknown desc = )?")

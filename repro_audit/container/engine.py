@@ -71,7 +71,8 @@ class BuildRequest:
 
     `epoch` is SOURCE_DATE_EPOCH, None for leaving times alone; with `rewrite` the files of the layers get no later
     time either, where the engine can. `network` is `default`, `none` or `host`. `hostname` is what RUN sees, where
-    that can be chosen; `locale`, `zone` and `umask` hold for the engine's own program.
+    that can be chosen; `locale`, `zone` and `umask` hold for the engine's own program. `layers` is false where no step
+    is worth keeping.
     """
 
     context: str
@@ -89,6 +90,7 @@ class BuildRequest:
     locale: str | None = None
     zone: str | None = None
     umask: int = -1
+    layers: bool = True
 
     def checked(self) -> BuildRequest:
         """The request with absolute paths; raises EngineError where a name could be taken for something else."""

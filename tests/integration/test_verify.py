@@ -234,5 +234,6 @@ def _members(archive: Path) -> dict[str, tuple]:
                 for member in layer:
                     data = layer.extractfile(member).read() if member.isreg() else b""
                     head = (member.type, member.mode, member.uid, member.gid, member.mtime, member.linkname)
-                    found["/" + member.name.strip("./")] = (*head, data)
+                    name = "/" + member.name.removeprefix("./").strip("/")
+                    found[name.replace("/.wh.", "/")] = (*head, data)
     return found
