@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from repro_audit.facts import image_reference
+from repro_audit.facts import address, image_reference
 from repro_audit.facts.input import ActionRef, ImageRef
 from repro_audit.facts.pin import Level, Pin
 from repro_audit.source import Source, Span
@@ -14,32 +14,14 @@ from repro_audit.syntax.precommit import PreCommit
 from repro_audit.syntax.tree import Scalar
 from repro_audit.syntax.workflow import Workflow
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-_SHORT_COMMIT = re.compile(r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,39}\Z")
-_EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:[-+.].*)?\Z")
 _VERSION = re.compile(r"v?\d+(?:\.\d+)?(?:\.x)?\Z")
-_BRANCHES = frozenset(
-    "main master dev develop development trunk latest head stable edge nightly release canary".split()
-)
 
 
 def ref_pin(ref: str | None) -> Pin:
-    """The rung of a git revision: commits hold, exact tags can be moved, `v4` is moved on purpose, branches float."""
-    if not ref:
-        return Pin(Level.FLOATING, "no revision")
-    if _COMMIT.match(ref):
-        return Pin(Level.HASHED, "commit")
-    if _SHORT_COMMIT.match(ref):
-        return Pin(Level.IMMUTABLE, "a commit, shortened")
-    if _VERSION.match(ref):
+    """The rung of an action's revision: as of any git revision, but `v4` is a tag that is moved on purpose."""
+    if ref and _VERSION.match(ref):
         return Pin(Level.RANGED, f"`{ref}` is moved to every new release")
-    if _EXACT.match(ref):
-        return Pin(Level.PERISHABLE, f"tag `{ref}` can be moved")
-    if ref.lower() in _BRANCHES or ref.startswith(("refs/heads/", "release/", "releases/")):
-        return Pin(Level.FLOATING, f"`{ref}` is a branch")
-    if re.search(r"\d+\.\d+", ref):
-        return Pin(Level.PERISHABLE, f"tag `{ref}` can be moved")
-    return Pin(Level.FLOATING, f"`{ref}` is a branch or a tag that moves")
+    return address.of_revision(ref, "no revision")
 
 
 def of_workflow(workflow: Workflow) -> Iterator[ActionRef | ImageRef]:

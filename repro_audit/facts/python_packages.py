@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from repro_audit.facts import address
 from repro_audit.facts.input import Package
 from repro_audit.facts.pin import Level, Pin
 from repro_audit.record import replace
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from repro_audit.syntax.requirements import Requirements
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
-_SHORT_COMMIT = re.compile(r"(?=[a-fA-F]*[0-9])[0-9a-fA-F]{7,39}")
-_TAG = re.compile(r"(?:refs/tags/.*|[A-Za-z_./-]*[0-9]+(?:[._-][0-9]+)+(?:[A-Za-z0-9._+-]*)|[vr][0-9]+)")
 _CHECKSUM = re.compile(r"[#&](sha(?:256|384|512))=[0-9a-fA-F]{16,}")
 _MOVING = re.compile(r"(?:^|[/@=_.-])(latest|master|main|nightly|HEAD|trunk|develop)(?=$|[/@=_.?#-])")
 
@@ -127,15 +126,9 @@ def revision_pin(revision: str | None, kind: str | None = None) -> Pin:
     if revision is None or kind == "branch":
         name = f"branch `{revision}`" if revision else "the default branch"
         return Pin(Level.FLOATING, f"{name} moves")
-    if "$" in revision:
-        return Pin(Level.PERISHABLE, "value unknown: the revision stands in a variable that the file does not set")
-    if _COMMIT.fullmatch(revision):
-        return Pin(Level.HASHED, "a commit")
-    if kind == "tag" or _TAG.fullmatch(revision):
+    if kind == "tag":
         return Pin(Level.PERISHABLE, f"tag `{revision}` can be moved")
-    if _SHORT_COMMIT.fullmatch(revision):
-        return Pin(Level.IMMUTABLE, "a commit, shortened")
-    return Pin(Level.FLOATING, f"branch `{revision}` moves")
+    return address.of_revision(revision)
 
 
 # -- manifests

@@ -54,8 +54,7 @@ class Stage:
 
     @property
     def packages(self) -> tuple[Package, ...]:
-        """What the stage's own instructions install, by name or from lists of the project, which are read only now.
-        """
+        """What the stage's own instructions install, by name or from lists of the project, which are read only now."""
         if self._listed is None:
             self._listed = self.read_lists(self) if self.read_lists is not None else ()
         return (*self.own_packages, *self._listed)

@@ -31,7 +31,7 @@ def required(text: str, via: str = "requirements") -> tuple[Package, ...]:
         ("torch==${V}", Level.PERISHABLE, "value unknown"),
         ("x @ git+https://h/x.git", Level.FLOATING, "default branch"),
         ("git+https://user@h/x.git#egg=x", Level.FLOATING, "default branch"),
-        ("x @ git+https://h/x.git@main", Level.FLOATING, "branch `main`"),
+        ("x @ git+https://h/x.git@main", Level.FLOATING, "`main` is a branch"),
         ("x @ git+https://h/x.git@v1.2.0", Level.PERISHABLE, "tag `v1.2.0`"),
         ("x @ git+ssh://git@h/x.git@0123abc", Level.IMMUTABLE, "shortened"),
         (f"git+https://h/x.git@{SHA}#egg=x", Level.HASHED, "commit"),
