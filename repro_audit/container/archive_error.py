@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 
 class ArchiveError(Exception):
-    """An archive that cannot be read as an image. The message names the file, the place in it, and what is wrong there.
+    """An archive that cannot be read as an image. The message names the file, the place in it, and what is wrong
+    there.
 
     `what` is the fault, `where` the archive or the part of it (`image.tar: layer 2 (sha256:ab...)`).
     """

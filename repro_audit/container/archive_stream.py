@@ -1,7 +1,7 @@
 """Byte streams over layers: plain, gzip or zstd, told apart by their first bytes, hashed on the way.
 
-`Blob` is one stored file of an archive (a slice of a tar, or a file of an OCI layout); `Stream` is what the tar reader
-pulls from. Both work in pieces of a mebibyte, so that memory does not grow with what is read.
+`Blob` is one stored file of an archive (a slice of a tar, or a file of an OCI layout); `Stream` is what the tar
+reader pulls from. Both work in pieces of a mebibyte, so that memory does not grow with what is read.
 """
 
 from __future__ import annotations
