@@ -33,6 +33,9 @@ FORBIDDEN = (
     "dockerfile_parse",
     "asyncio",
     "multiprocessing",
+    "dataclasses",
+    "importlib.resources",
+    "inspect",
 )
 
 
@@ -119,10 +122,11 @@ def throughput(ours: Sequence[str], hadolint: str, files: Sequence[str], scratch
             [*ours, "check", "--no-config", "--jobs", str(jobs), "--fail-on", "never", "."], cwd=folder, times=times
         )
         ratio = theirs.wall / mine.wall
+        # On a machine with other work, processor time tells more than the clock: it stands beside it.
         yield Row(
             f"{len(files)} Dockerfiles, --jobs {jobs}",
-            f"{len(files) / mine.wall:.0f}/s, {mine.memory:.0f} MiB",
-            f"{len(files) / theirs.wall:.0f}/s, {theirs.memory:.0f} MiB",
+            f"{len(files) / mine.wall:.0f}/s, {mine.cpu:.1f} s of processor, {mine.memory:.0f} MiB",
+            f"{len(files) / theirs.wall:.0f}/s, {theirs.cpu:.1f} s of processor, {theirs.memory:.0f} MiB",
             ratio,
             f"at least {goal:.0f} times as fast" if goal else "",
             ratio >= goal if goal else None,
