@@ -93,8 +93,9 @@ def test_the_value_of_a_secret_never_shows(rig: Rig, write) -> None:
 
 
 @every_engine
-def test_an_interrupted_build_stops_and_leaves_nothing_behind(rig: Rig, write) -> None:
-    mark = f"3{os.getpid() % 1000:03d}"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_stops_and_leaves_nothing_behind(rig: Rig, write, number: signal.Signals) -> None:
+    mark = f"3{os.getpid() % 1000:03d}{number}"
     project = write({"Dockerfile": f"FROM {rig.base}\nRUN echo it began && sleep {mark}\n"})
     before = rig.leftovers() if rig.name != "buildx" else set()
     child = rig.popen("build", str(project), "--no-cache")
@@ -102,7 +103,7 @@ def test_an_interrupted_build_stops_and_leaves_nothing_behind(rig: Rig, write) -
     for line in child.stdout:
         if line.strip().endswith("it began") and "RUN" not in line:
             break
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     child.communicate(timeout=60)
     assert child.returncode == 130
     until = time.monotonic() + 15
