@@ -147,7 +147,7 @@ CAUSES = {
     "embedded-uuid": ("RUN cat /proc/sys/kernel/random/uuid > /id", "/id"),
     "archive-header": ("RUN mkdir /d && echo 1 > /d/f && tar -cf /d.tar /d && rm -r /d", "/d.tar"),
     "log": ("RUN mkdir -p /var/log && date > /var/log/build.log", "/var/log/build.log"),
-    "embedded-host": ("RUN hostname > /built-on", "/built-on"),
+    "embedded-host": ("RUN echo built on: $(hostname) > /built-on", "/built-on"),
 }
 
 
