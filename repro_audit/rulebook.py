@@ -140,6 +140,8 @@ class RuleBook(NamedTuple):
 
     def nearest(self, name: str) -> str | None:
         """A known id, family or alias that looks like `name`, or None."""
+        if name[-1:].isdigit():  # numbers of rules that look alike mean unlike things
+            return None
         known = {known.lower(): known for rule in self.rules.values() for known in (*rule.all_aliases, rule.family)}
         known.update((rule, rule) for rule in self.rules)
         close = nearest(name.lower(), known)

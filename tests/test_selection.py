@@ -83,6 +83,9 @@ def test_severities_may_be_set_and_turn_rules_on_and_off() -> None:
 def test_a_name_that_no_rule_has_is_an_error_naming_the_nearest() -> None:
     with pytest.raises(SelectionError, match=r"no rule is called `image-lates`; did you mean `image-latest`"):
         choose(BOOK, ignore=["image-lates"])
+    # The number of another rule that happens to look alike is no help.
+    with pytest.raises(SelectionError, match=r"no rule is called `DL3028`$"):
+        choose(BOOK, ignore=["DL3028"])
 
 
 def test_rules_may_be_ignored_in_some_files() -> None:

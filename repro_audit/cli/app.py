@@ -15,6 +15,7 @@ from typer.main import get_command
 from repro_audit import __version__
 from repro_audit.cli import ast, explain, fix, init, inputs, rules
 from repro_audit.cli.check import check
+from repro_audit.cli.completion import rule_names
 from repro_audit.cli.options import OPTIONS, CheckOptions, Option, split
 from repro_audit.cli.problem import CannotError
 
@@ -134,6 +135,8 @@ def _annotation(option: Option) -> Any:
     settings: dict[str, Any] = {"help": option.help, "show_default": False}
     if option.metavar:
         settings["metavar"] = option.metavar
+    if option.kind == "texts":
+        settings["autocompletion"] = rule_names
     if option.kind == "number":
         settings["min"] = 1
         settings["max"] = 9_999

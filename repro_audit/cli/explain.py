@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from repro_audit.cli.audit import Request, load_book, load_config
+from repro_audit.cli.completion import rule_names
 from repro_audit.cli.output import emit, wants_color, width
 from repro_audit.cli.problem import CannotError
 from repro_audit.rule_file import Example, RuleFile, read_rule_file
@@ -15,7 +16,12 @@ from repro_audit.rulebook import Rule, RuleError
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="ID", help="A rule's id, or what another linter calls it (DL3006).")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="A rule's id, or what another linter calls it (DL3006).", autocompletion=rule_names
+        ),
+    ],
     config: Annotated[str | None, typer.Option(help="Use this configuration file.", metavar="FILE")] = None,
 ) -> int:
     """Explain a rule."""

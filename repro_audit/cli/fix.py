@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.completion import rule_names
 from repro_audit.cli.mend import apply_fixes, text_of_input
 from repro_audit.cli.options import split
 from repro_audit.cli.output import emit, note, wants_color
@@ -23,8 +24,12 @@ def command(
     ] = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Also fixes that may change what the file does.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show the changes, write nothing.")] = False,
-    select: Annotated[list[str] | None, typer.Option(help="Fix only these rules.", metavar="IDS")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Leave these rules out.", metavar="IDS")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option(help="Fix only these rules.", metavar="IDS", autocompletion=rule_names)
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="Leave these rules out.", metavar="IDS", autocompletion=rule_names)
+    ] = None,
     config: Annotated[str | None, typer.Option(help="Use this configuration file.", metavar="FILE")] = None,
     no_config: Annotated[bool, typer.Option("--no-config", help="Use no configuration file.")] = False,
     stdin_filename: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from repro_audit.cli.audit import Request, load_book, load_config, select
+from repro_audit.cli.completion import rule_names
 from repro_audit.cli.inputs import Format
 from repro_audit.cli.options import split
 from repro_audit.cli.output import emit
@@ -16,7 +17,10 @@ from repro_audit.rulebook import Rule
 
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Only these: ids, families, aliases or globs.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help="Only these: ids, families, aliases or globs.", show_default=False, autocompletion=rule_names
+        ),
     ] = None,
     format: Annotated[Format, typer.Option("--format", help="A table, or JSON.")] = Format.text,
     config: Annotated[str | None, typer.Option(help="Use this configuration file.", metavar="FILE")] = None,

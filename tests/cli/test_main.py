@@ -332,3 +332,7 @@ def test_completion_knows_commands_options_and_choices() -> None:
     assert "--write-baseline" in complete("repro-audit check --wr")
     assert "sarif" in complete("repro-audit check --format sa")
     assert "--write-baseline" in complete("repro-audit . --wr")
+    assert complete("repro-audit explain image-lat").split() == ["image-latest"]
+    assert complete("repro-audit . --select DL3006,image-lat").split() == ["DL3006,image-latest"]
+    assert complete("repro-audit fix --ignore gpu-hidden").split() == ["gpu-hidden-by-renumbering"]
+    assert "DL3006" in complete("repro-audit rules DL30").split()

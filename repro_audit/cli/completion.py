@@ -1,0 +1,16 @@
+"""What the shell offers where a rule may be named. Called by Typer, while it completes a command line."""
+
+from __future__ import annotations
+
+
+def rule_names(incomplete: str) -> list[str]:
+    """The ids, families and other linters' names that begin so; of a list with commas, the last is completed."""
+    from repro_audit.rulebook import RuleError, load
+
+    try:
+        rules = load().rules.values()
+    except RuleError:
+        return []
+    before, comma, begun = incomplete.rpartition(",")
+    known = {name for rule in rules for name in (rule.id, rule.family, *(rule.all_aliases if begun else ()))}
+    return [before + comma + name for name in sorted(known) if name.startswith(begun)]
