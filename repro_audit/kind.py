@@ -74,6 +74,7 @@ _FIRST_INSTRUCTION = r"(?i)\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:FROM|ARG)
 _SYNTAX_DIRECTIVE = r"(?i)#[ \t]*syntax[ \t]*=[ \t]*\S*docker"
 _CONDA_KEY = r"(?m)^dependencies[ \t]*:"
 _SERVICES = r"(?m)^(?:services|include)[ \t]*:"
+_COMPOSE_PART = r"(?m)^(?:services|include|networks|volumes|configs|secrets|models|x-[^\s:]+)[ \t]*:"
 _RUNS = r"(?m)^runs[ \t]*:"
 _JOBS = r"(?m)^jobs[ \t]*:"
 _BOOTSTRAP = r"(?im)^[ \t]*bootstrap[ \t]*:"
@@ -204,6 +205,8 @@ def _yaml(path: str, lower: str) -> Guess | None:
         return Guess("workflow", _is_plain_yaml)
     if lower in ("action.yml", "action.yaml"):
         return Guess("action", lambda text: _is_plain_yaml(text) and re.search(_RUNS, text) is not None)
+    if lower.startswith(("compose-", "compose_")):  # `compose-rules.yaml` may be about compose files
+        return Guess("compose", lambda text: _is_plain_yaml(text) and re.search(_COMPOSE_PART, text) is not None)
     if re.match(_COMPOSE, lower):
         return Guess("compose", _is_plain_yaml)
     if re.match(_COMPOSE_LIKE, lower):

@@ -188,7 +188,7 @@ class _Checker:
             return
         # Looking for the nearest word is slow; nobody reads the hundredth suggestion.
         near = _nearest(key, known) if len(self.errors) < 100 else ""
-        self.error(entry.key.span, f"{name} has no key `{key}`{near}")
+        self.error(entry.key.span, f"`{key}` is no key of {name}{near}")
 
     def unique(self, node: Sequence, name: str) -> None:
         seen: set[object] = set()

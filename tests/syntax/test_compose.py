@@ -232,7 +232,7 @@ def test_extends_that_leads_nowhere_or_in_circles_is_an_error() -> None:
 
 def test_what_breaks_the_schema_is_named_with_its_place_and_the_nearest_key() -> None:
     for text, at, message in (
-        ("services: {s: {imagee: a}}", "imagee", "did you mean `image`?"),
+        ("services: {s: {imagee: a}}", "imagee", "`imagee` is no key of services.s; did you mean `image`?"),
         ("services: {s: {ports: 80}}", "80", "services.s.ports must be a list"),
         ("services: {s: {build: [a]}}", "[a]", "services.s.build must be a string or a mapping"),
         (
