@@ -13,6 +13,7 @@ from repro_audit.discover import discover
 from repro_audit.engine import Engine
 from repro_audit.facts.project import Project
 from repro_audit.finding import Finding
+from repro_audit.report.prose import first_sentence
 from repro_audit.rule_file import Example, RuleFile, read_rule_file
 from repro_audit.selection import choose
 
@@ -87,3 +88,9 @@ def test_a_rule_has_a_bad_and_a_good_example_and_says_why_and_what_to_do(file: R
     assert not file.rule.summary.endswith(".")
     if file.rule.id != "internal-error":  # the one that no input is known to bring about
         assert {example.bad for example in file.examples} == {True, False}
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.rule.id for file in FILES])
+def test_the_advice_beneath_a_finding_is_a_whole_sentence(file: RuleFile) -> None:
+    advice = first_sentence(file.text.fix)
+    assert advice.endswith(".") and not advice.endswith("...")
