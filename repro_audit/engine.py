@@ -51,7 +51,7 @@ class Audited(NamedTuple):
     """What came of one file.
 
     `findings` are those that count, `suppressed` how many comments silenced. `failures` are tracebacks, empty unless
-    debugging. `read` is false where the file could not be looked at.
+    debugging. `read` is false where the file, or a part of it, could not be read.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -98,7 +98,11 @@ class Engine:
             self._show(failure, ("failure",), source, found, None)
         kept, suppressed = self._settle(facts, found)
         return Audited(
-            tuple(kept), tuple(_records(project, file)), suppressed, tuple(f.detail for f in failed.values())
+            tuple(kept),
+            tuple(_records(project, file)),
+            suppressed,
+            tuple(f.detail for f in failed.values()),
+            read=not facts.errors,
         )
 
     def unreadable(self, shown: str, message: str) -> Audited:

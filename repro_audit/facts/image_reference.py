@@ -212,8 +212,9 @@ def reference(
     if _TEMPLATE in image and not unknown:
         unknown = (_TEMPLATE,)
     parts = parse(image)
-    if image == "scratch" or local:
-        pin = Pin(Level.LOCAL, "nothing from outside" if image == "scratch" else "an earlier stage or a local build")
+    nothing = image in ("scratch", "")  # Where a name is missing, the build stops.
+    if nothing or local:
+        pin = Pin(Level.LOCAL, "nothing from outside" if nothing else "an earlier stage or a local build")
         local = True
     elif unknown:
         pin = _open_pin(parts, unknown)

@@ -85,7 +85,7 @@ def level(result: Result) -> str | None:
     """The reproducibility level, what holds it there and what would raise it; None when there was nothing to judge."""
     at = result.level
     if at is None:
-        return None
+        return "Reproducibility level not known: not everything could be read." if result.files else None
     head = f"Reproducibility level {at} of 4: "
     inputs = [i for i in result.inputs if i.pin is not Level.LOCAL]
     if at == 0:

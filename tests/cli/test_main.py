@@ -321,6 +321,16 @@ def test_arguments_and_names_that_are_no_unicode_are_told_and_not_fatal(project:
         assert done.stderr == b""
 
 
+def test_no_level_is_promised_where_a_part_could_not_be_read(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "Dockerfile").write_text("FROM scratch\n")
+    (project / "requirements.txt").write_text("numpy==2.1.3\ntorch=2.5.1\n")
+    assert main(["."]) == 1
+    assert "Reproducibility level not known: not everything could be read." in capsys.readouterr().out
+    (project / "requirements.txt").write_text("numpy==2.1.3\ntorch==2.5.1\n")
+    assert main(["."]) == 0
+    assert "Reproducibility level 2 of 4" in capsys.readouterr().out
+
+
 def test_completion_knows_commands_options_and_choices() -> None:
     def complete(line: str) -> str:
         environment = {**os.environ, "_REPRO_AUDIT_COMPLETE": "complete_bash", "COMP_WORDS": line}

@@ -101,6 +101,10 @@ def test_scratch_and_earlier_stages_are_local() -> None:
     assert reference(source, span, "build", "build", "from", local=True).local
 
 
+def test_a_missing_name_is_no_image() -> None:
+    assert reference(Source("Dockerfile", "FROM\n"), Span(4, 4), "", "", "from").local
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_comes_apart(text: str) -> None:

@@ -143,7 +143,9 @@ def test_windows_line_endings_are_not_part_of_the_line(sample, finding):
 
 
 def test_nothing_found_and_nothing_to_audit_are_told_apart():
-    assert render(Result((), files=3), "text") == "No findings in 3 files.\n"
+    assert render(Result((), files=3), "text") == (
+        "No findings in 3 files.\nReproducibility level not known: not everything could be read.\n"
+    )
     assert render(Result(()), "text").startswith("Nothing to audit: ")
 
 
