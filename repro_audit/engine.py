@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit import checks, suppression
+from repro_audit.credential import masked
 from repro_audit.facts.pin import Level
 from repro_audit.finding import Finding, Fix, Problem, Severity
 from repro_audit.match import compile_match
@@ -304,7 +305,7 @@ def _maker(chosen: Chosen) -> Callable[[object, Problem], Finding]:
             rule.id,
             rule.family,
             forced or problem.severity or usual,
-            message,
+            masked(message),
             problem.source,
             problem.span,
             problem.fix,
@@ -374,7 +375,7 @@ def _records(project: Project, file: File) -> Iterator[InputRecord]:
         yield InputRecord(
             kind=fact.kind,
             ecosystem=getattr(fact, "ecosystem", ""),
-            name=fact.name,
+            name=masked(fact.name),
             requested=str(requested),
             pin=fact.pin.level,
             reason=fact.pin.reason,

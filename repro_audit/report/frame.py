@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from repro_audit.credential import masked_line
 from repro_audit.report.visible import cells, visible
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def _row(source: Source, number: int, start: int, end: int, width: int) -> Row:
     if start < low:  # the place came from an earlier line: its underline skips the indentation
         place = low + _indentation(text[low : min(high, low + width)])
     stop = min(max(end, place), high)
-    return _window(text, low, high, place, stop, width)._replace(number=number)
+    row = _window(text, low, high, place, stop, width)
+    return row._replace(number=number, text=masked_line(row.text))
 
 
 def _indentation(line: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from repro_audit import __version__
+from repro_audit.credential import masked_line
 from repro_audit.finding import Finding, Fix, Severity
 from repro_audit.report import summary
 from repro_audit.report.fingerprint import fingerprints
@@ -168,7 +169,7 @@ def _physical(source: Source, span: Span) -> dict[str, object]:
     region: dict[str, object] = {**_region(*bounds(source, span))}
     start, end = trimmed(source, span)
     if 0 < end - start <= _LONGEST_SNIPPET and end <= len(source.text):
-        region["snippet"] = {"text": encodable(source.text[start:end])}
+        region["snippet"] = {"text": encodable(masked_line(source.text[start:end]))}
     return {"artifactLocation": _artifact(source.path), "region": region}
 
 
