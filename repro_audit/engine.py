@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from repro_audit.discover import File
     from repro_audit.facts.file import FileFacts
     from repro_audit.facts.project import Project
-    from repro_audit.rulebook import Rule
     from repro_audit.selection import Chosen, Selection
 
 # What a rule does with a fact: adds its findings to the list.
@@ -384,8 +383,3 @@ def _records(project: Project, file: File) -> Iterator[InputRecord]:
             end=source.position(span.end),
             where=str(where),
         )
-
-
-def rules_of(selection: Selection) -> list[Rule]:
-    """The rules that run, by id."""
-    return [selection.chosen[key].rule for key in sorted(selection.chosen)]
