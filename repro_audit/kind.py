@@ -70,7 +70,7 @@ _CONDA_NAME = r"(?is).*(?:env|conda)"
 
 _FROM = r"(?im)^[ \t]*FROM[ \t\\`]+\S"
 _TEMPLATE_LINE = r"(?m)^[ \t]*(?:\{\{|\{%|<%|<#|#\{\{)|^[ \t]*FROM[ \t][^\n]*(?:\{\{|\{%|<%|@[A-Z_]+@|%%)"
-_FIRST_INSTRUCTION = r"(?i)\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:FROM|ARG)[ \t\\`]"
+_FIRST_INSTRUCTION = r"(?i)\ufeff?(?:[ \t]*(?:#[^\n]*|\r)?\n)*[ \t]*(?:FROM|ARG)[ \t\\`]"
 _SYNTAX_DIRECTIVE = r"(?i)#[ \t]*syntax[ \t]*=[ \t]*\S*docker"
 _CONDA_KEY = r"(?m)^dependencies[ \t]*:"
 _SERVICES = r"(?m)^(?:services|include)[ \t]*:"

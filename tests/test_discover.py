@@ -574,3 +574,9 @@ def test_ten_thousand_files_are_walked_in_a_moment(tmp_path: Path) -> None:
     start = time.perf_counter()
     assert len(only([str(tmp_path)]).files) == 1
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize("comment", ["# note\r\n", "# note\n", "\r\n", " \t#\r\r\n"])
+def test_a_long_preface_is_told_from_a_dockerfile_in_linear_time(comment: str) -> None:
+    assert kind.by_content(comment * 2_000 + "FROM debian\n") == "dockerfile"
+    assert kind.by_content(comment * 2_000 + "Not one.\nFROM debian\n") is None
