@@ -120,10 +120,12 @@ class RuleBook(NamedTuple):
         return read_text(known)
 
     def named(self, name: str) -> tuple[Rule, ...]:
-        """The rules that `name` means: an id, a family, an alias (in any case) or a glob over those."""
+        """The rules that `name` means: an id, a family, an alias (in any case), a glob over those, or `all`."""
         if name in self.rules:
             return (self.rules[name],)
         low = name.lower()
+        if low == "all":
+            return tuple(self.rules.values())
         if any(c in name for c in "*?["):
             from fnmatch import fnmatchcase
 

@@ -11,6 +11,8 @@ from repro_audit.config import Hadolint
 from repro_audit.finding import Finding, Severity
 from repro_audit.rulebook import Rule, RuleBook
 
+_FOREIGN = re.compile(r"(?:DL|SC|DS-?|AVD-\w+-|CKV2?_\w+_)\d+", re.IGNORECASE)
+
 
 class SelectionError(ValueError):
     """A name that no rule has; the message names the nearest that one has."""
@@ -111,6 +113,8 @@ def choose(
             _add(picked, rule.id, alias)
     hidden: dict[str, frozenset[str] | None] = {}
     for name in ignore:
+        if _FOREIGN.fullmatch(name) and not book.named(name):
+            continue  # A number of another linter that has no counterpart here: ignored already.
         for rule, alias in resolve(book, name):
             if name == rule.id or rule.id not in exact:
                 _add(hidden, rule.id, alias)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from repro_audit.syntax import dockerfile
 
 _OURS = re.compile(r"repro-audit\s*:\s*([\w-]+)\s*(?:\[([^\]\n]*)\])?")
+# One word after `ignore` that looks like a rule, and nothing more.
+_BARE = re.compile(r"\s*([a-z0-9]+(?:-[a-z0-9]+)+|[A-Z][A-Z_-]*\d+)\s*(?:\*/)?\s*")
 _HADOLINT = re.compile(r"\s*hadolint\s+(global\s+)?ignore\s*=\s*([A-Za-z0-9_ \t,]+)")
 _NAME = re.compile(r"[^\s,]+")
 
@@ -207,6 +209,10 @@ def _ours(
         if shown[: found.start()].strip(" \t#/*;"):
             return  # a sentence about this program
         reason = f"`{word}` is not understood; `ignore[...]` and `ignore-file[...]` are"
+        faults.append(Suppression(source, span, (), 0, 0, True, reason))
+        return
+    if found[2] is None and (bare := _BARE.fullmatch(shown, found.end())):
+        reason = f"without brackets it ignores every rule; write `{word}[{bare[1]}]`"
         faults.append(Suppression(source, span, (), 0, 0, True, reason))
         return
     names = tuple(dict.fromkeys(_NAME.findall(found[2] or "")))

@@ -68,3 +68,15 @@ def test_the_research_platform_has_exactly_these_findings_and_is_at_level_0(monk
 
 def test_the_locked_project_audits_clean_at_level_2(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(monkeypatch, "level-two") == ([], 2)
+
+
+def test_a_project_is_judged_alike_from_its_own_folder_and_from_above() -> None:
+    def weights(path: Path) -> set[tuple[str, str, int]]:
+        found = audit(Request(paths=(str(path),), no_config=True)).result.findings
+        return {
+            (f.rule, str(f.severity), f.source.position(f.span.start).line)
+            for f in found
+            if f.path.endswith("research-platform/Dockerfile")
+        }
+
+    assert weights(FIXTURES / "research-platform") == weights(FIXTURES)

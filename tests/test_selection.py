@@ -85,7 +85,7 @@ def test_a_name_that_no_rule_has_is_an_error_naming_the_nearest() -> None:
         choose(BOOK, ignore=["image-lates"])
     # The number of another rule that happens to look alike is no help.
     with pytest.raises(SelectionError, match=r"no rule is called `DL3028`$"):
-        choose(BOOK, ignore=["DL3028"])
+        choose(BOOK, select=["DL3028"])
 
 
 def test_rules_may_be_ignored_in_some_files() -> None:
@@ -131,3 +131,15 @@ def test_hadolints_configuration_counts_for_dockerfiles_only_and_gives_way_to_ou
 def test_broken_rules_are_always_reported_unless_ignored() -> None:
     assert "internal-error" in choose(BOOK, select=["image-eol"]).chosen
     assert "internal-error" not in choose(BOOK, ignore=["internal-error"]).chosen
+
+
+def test_all_means_every_rule() -> None:
+    assert chosen(select=["ALL"]) == set(BOOK.rules) - ALWAYS
+
+
+def test_a_number_of_another_linter_without_a_counterpart_may_be_ignored_but_not_selected() -> None:
+    assert chosen(ignore=["DL3042", "SC2086"]) == chosen()
+    with pytest.raises(SelectionError, match="DL3042"):
+        chosen(select=["DL3042"])
+    with pytest.raises(SelectionError, match="nonsense"):
+        chosen(ignore=["nonsense"])

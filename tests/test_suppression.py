@@ -124,3 +124,15 @@ def test_a_comment_that_makes_no_sense_is_told() -> None:
     assert mended(facts("# repro-audit: ignore[]\nRUN a\n")) == [("it names no rule", None)]
     assert mended(facts("# repro-audit: ignore[a-rule, c-rule]\nRUN a\n")) == [("no rule is called `c-rule`", None)]
     assert mended(facts("# run repro-audit: it helps\nRUN a\n")) == []
+
+
+def test_a_rule_without_brackets_silences_nothing_and_is_reported() -> None:
+    of = facts("# repro-audit: ignore a-rule\nRUN a\n")
+    assert lines_left(of, finding(of, 2)) == [2]
+    ((reason, _),) = mended(of, "a-rule")
+    assert "ignore[a-rule]" in reason
+
+
+def test_a_reason_without_brackets_still_ignores_every_rule() -> None:
+    of = facts("# repro-audit: ignore the nightly job wants it\nRUN a\n")
+    assert lines_left(of, finding(of, 2)) == []

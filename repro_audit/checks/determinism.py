@@ -34,7 +34,8 @@ _SAVES = re.compile(r"save_pretrained|\.save\w*\(|shutil\.|snapshot_download\([^
 
 
 def cache_mount_loses_output(download: Download) -> Iterator[Problem]:
-    """A model, dataset or file whose place is inside a cache mount of its RUN, and that nothing takes out of there."""
+    """A model, dataset or file whose place is inside a cache mount of its RUN, and that nothing takes out of there.
+    """
     mount, command = download.cache_mount, download.command
     if mount is None or command is None:
         return
@@ -54,7 +55,8 @@ def cache_mount_loses_output(download: Download) -> Iterator[Problem]:
 
 def copy_all_no_ignore(facts: FileFacts) -> Iterator[Problem]:
     """COPY of the whole context that no `.dockerignore` narrows enough; only a note where what it takes stays in a
-    stage that the image is not made from, or where a folder below the repository's top holds nothing of the kind yet.
+    stage that the image is not made from, or where a folder that is only guessed to be the context holds nothing of
+    the kind yet.
     """
     stages = [f for f in facts.facts if isinstance(f, Stage)]
     shipped = stages[-1].lineage if stages else ()
@@ -74,7 +76,7 @@ def copy_all_no_ignore(facts: FileFacts) -> Iterator[Problem]:
         else:
             names = " and ".join(f"`{n}`" for n in present[:3])
             why = f": `{context.ignore_path}` lets {names} in"
-        grave = instruction.stage in shipped and (present or not context.folder)
+        grave = instruction.stage in shipped and (present or context.certain or not context.folder)
         written = " ".join(instruction.source.slice(instruction.span).split())
         yield Problem(
             instruction.source,

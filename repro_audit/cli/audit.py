@@ -178,7 +178,7 @@ def audit(request: Request) -> Audit:
         fail_on=fail_on(config, request),
         text=_texts(book),
     )
-    missing = tuple(f"{problem.shown}: {problem.message}" for problem in problems if _stops(problem))
+    missing = tuple(f"{problem.shown}: {problem.message}{_meant(problem)}" for problem in problems if _stops(problem))
     return Audit(config, book, engine, tuple(trees), result, missing, tuple(dict.fromkeys(traces)))
 
 
@@ -223,6 +223,17 @@ def _texts(book: RuleBook) -> Callable[[str], RuleText]:
             return RuleText("", "")  # a report without the prose is better than none
 
     return text
+
+
+def _meant(problem: Trouble) -> str:
+    """The command that a path which is not there may have been meant for."""
+    if problem.reason != "missing" or not problem.shown.isalpha():
+        return ""
+    from repro_audit.cli.main import COMMANDS
+    from repro_audit.rulebook import nearest
+
+    close = nearest(problem.shown, COMMANDS)
+    return f"; did you mean the command `{close}`?" if close else ""
 
 
 def _stops(problem: Trouble) -> bool:

@@ -223,6 +223,13 @@ def is_input(fact: Input) -> bool:
     """Whether `fact` is something a build takes, rather than a bound or a build tool of it."""
     if isinstance(fact, ImageRef) and fact.unknown and fact.where in ("docker-run", "workflow"):
         return False  # A workflow fills it in; nothing here says with what.
+    if (
+        isinstance(fact, Package)
+        and fact.name.startswith("$")
+        and fact.command is not None
+        and fact.command.when == "ci"
+    ):
+        return False
     return not (isinstance(fact, Package) and fact.via in NOT_INPUTS)
 
 

@@ -89,10 +89,10 @@ def level(result: Result) -> str | None:
     head = f"Reproducibility level {at} of 4: "
     inputs = [i for i in result.inputs if i.pin is not Level.LOCAL]
     if at == 0:
-        floating = [i for i in inputs if i.pin is Level.FLOATING]
+        floating = _gravest([i for i in inputs if i.pin is Level.FLOATING])
         return f"{head}{_held(floating, 'floats', 'float')}. Pin {_them(floating)} to reach 1."
     if at == 1:
-        moving = [i for i in inputs if i.pin in (Level.RANGED, Level.PERISHABLE)]
+        moving = _gravest([i for i in inputs if i.pin in (Level.RANGED, Level.PERISHABLE)])
         return (
             f"{head}{_held(moving, 'can still change', 'can still change')}. "
             f"Hold {_them(moving)} by digest, hash, lock file or snapshot to reach 2."
@@ -126,6 +126,11 @@ def number(count: int, noun: str) -> str:
 
 def _them(inputs: list[InputRecord]) -> str:
     return "it" if len(inputs) == 1 else "them"
+
+
+def _gravest(inputs: list[InputRecord]) -> list[InputRecord]:
+    """Images first, since all else stands on them, and what only a workflow takes last."""
+    return sorted(inputs, key=lambda i: (".github/" in i.path, i.kind != "image"))
 
 
 def _held(inputs: list[InputRecord], one: str, many: str) -> str:

@@ -346,3 +346,8 @@ def test_completion_knows_commands_options_and_choices() -> None:
     assert complete("repro-audit . --select DL3006,image-lat").split() == ["DL3006,image-latest"]
     assert complete("repro-audit fix --ignore gpu-hidden").split() == ["gpu-hidden-by-renumbering"]
     assert "DL3006" in complete("repro-audit rules DL30").split()
+
+
+def test_a_missing_path_that_looks_like_a_command_names_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verfy"]) == 2
+    assert "did you mean the command `verify`?" in capsys.readouterr().err
