@@ -70,9 +70,13 @@ _VALUED = {
 }
 _FLAGS = ("--no-index", "--prefer-binary", "--require-hashes", "--no-require-hashes", "--pre")
 _LONG = (*(name for name in _VALUED if name.startswith("--")), *_FLAGS)
-_ALGORITHMS = ("sha256", "sha384", "sha512")
+_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
-_ONLY_HASHES = re.compile(r"(?:[ \t]*--hash(?:=|[ \t]+)(?:sha256|sha384|sha512):[0-9A-Fa-f]+)+[ \t]*")
+_ONLY_HASHES = re.compile(
+    r"(?:[ \t]*--hash(?:=|[ \t]+)"
+    r"(?:sha256:[0-9A-Fa-f]{64}|sha384:[0-9A-Fa-f]{96}|sha512:[0-9A-Fa-f]{128})(?![^ \t]))+[ \t]*"
+)
+_HEX = re.compile(r"[0-9A-Fa-f]*\Z")
 _HASH = re.compile(r"--hash(?:=|[ \t]+)([^ \t]+)")
 # shlex, as far as `shlex.split` without comments goes.
 _SHELL_TOKEN = re.compile(r"([ \t\r\n]+)|([^ \t\r\n\"'\\]+)|\"((?:[^\"\\]|\\[\s\S])*)\"|'([^']*)'|\\([\s\S])")
@@ -251,6 +255,10 @@ class _File:
                 self.errors.append(Error(logical.span(low, max(high, value_place[1])), wrong))
                 return None
             span = logical.span(low, max(high, value_place[1]))
+            if name == "--hash" and (wrong := _digest_error(value or "")):
+                # pip reads the line, and stops when no download has this hash.
+                self.errors.append(Error(span, wrong))
+                continue
             found.append(OptionLine(name, value, span, logical.span(*value_place), line))
         return found
 
@@ -308,6 +316,14 @@ def _hash_error(value: str) -> str | None:
     algorithm, colon, _ = value.partition(":")
     if not colon:
         return "Arguments to --hash must be a hash name followed by a value, like --hash=sha256:abcde..."
-    if algorithm not in _ALGORITHMS:
-        return f"Allowed hash algorithms for --hash are {', '.join(_ALGORITHMS)}."
+    if algorithm not in _DIGITS:
+        return f"Allowed hash algorithms for --hash are {', '.join(_DIGITS)}."
     return None
+
+
+def _digest_error(value: str) -> str | None:
+    algorithm, _, digest = value.partition(":")
+    digits = _DIGITS[algorithm]
+    if len(digest) == digits and _HEX.match(digest):
+        return None
+    return f"No file has the hash {value[:200]!r}: {algorithm} has {digits} hexadecimal digits"

@@ -200,6 +200,17 @@ def test_time_is_linear_in_the_size_of_bad_input(piece: str) -> None:
     assert time.perf_counter() - start < 4
 
 
+@pytest.mark.parametrize(
+    "wrong", ["sha256:zz", "sha256:" + "a" * 63, "sha256:" + "g" * 64, "sha512:" + "a" * 64, "sha384:"]
+)
+def test_a_hash_of_other_than_its_digits_is_an_error_and_no_hash(wrong: str) -> None:
+    good = "sha256:" + "A" * 64
+    file = read(f"x==1 --hash={wrong}\ny==1 --hash={good} --hash {wrong}\n")
+    assert [r.hashes for r in file.requirements] == [(), (good,)]
+    assert [file.source.position(e.span.start).line for e in file.errors] == [1, 2]
+    assert "hexadecimal digits" in file.errors[0].message
+
+
 # -- against pip itself
 
 
@@ -359,7 +370,7 @@ LINES = st.one_of(
             "-e https://h/x",
             "-r",
             "-z",
-            "--hash=sha256:a",
+            HASH,
             "a.zip",
             "\f",
             "a\vb",
