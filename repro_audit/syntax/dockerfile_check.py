@@ -6,12 +6,12 @@ Called by the facts and checks that report a Dockerfile which cannot be built.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from repro_audit.syntax.dockerfile import Dockerfile, Instruction
 from repro_audit.syntax.dockerfile_draft import KEYWORDS
 from repro_audit.syntax.dockerfile_reader import HEREDOC_MARKER
-from repro_audit.syntax.dockerfile_words import as_bytes
+from repro_audit.syntax.dockerfile_value import BOOLEANS, csv_fields, mount_fault, port_fault, suggestion
 from repro_audit.syntax.error import Error
 from repro_audit.syntax.expand_lexer import delimiter
 from repro_audit.syntax.go_text import SPACE, SURROGATE, quoted
@@ -88,7 +88,7 @@ def rejection(instruction: Instruction) -> str | None:
     check = _CHECKS.get(instruction.keyword)
     if check is None:
         name = instruction.raw_keyword
-        return f"unknown instruction: {name}" + _suggestion(name, sorted(KEYWORDS), any_case=True)
+        return f"unknown instruction: {name}" + suggestion(name, sorted(KEYWORDS), any_case=True)
     return check(instruction, [item.text for item in instruction.value])
 
 
@@ -107,7 +107,7 @@ def _flags(instruction: Instruction) -> str | None:
         name = f"--{flag.name}"
         takes = known.get(flag.name)
         if takes is None:
-            return f"unknown flag: {name}" + _suggestion(flag.name, known)
+            return f"unknown flag: {name}" + suggestion(flag.name, known)
         if flag.name in used and takes != "values":
             return f"duplicate flag specified: {name}"
         used.add(flag.name)
@@ -135,6 +135,15 @@ def _at_least_one(instruction: Instruction, args: list[str]) -> str | None:
     if not args:
         return f"{instruction.keyword.upper()} requires at least one argument"
     return _flags(instruction)
+
+
+def _expose(instruction: Instruction, args: list[str]) -> str | None:
+    reason = _at_least_one(instruction, args)
+    for word in args if reason is None else ():
+        reason = port_fault(word)
+        if reason is not None:
+            return reason
+    return reason
 
 
 def _pairs(instruction: Instruction, args: list[str]) -> str | None:
@@ -219,7 +228,7 @@ def _run(instruction: Instruction, args: list[str]) -> str | None:
     reason = _flags(instruction)
     if reason is not None or not instruction.flags:
         return reason
-    for name, check in (("device", _device), ("mount", _mount)):
+    for name, check in (("device", _device), ("mount", mount_fault)):
         for flag in instruction.flags:
             if flag.name == name and flag.value is not None:
                 reason = check(flag.value)
@@ -230,17 +239,6 @@ def _run(instruction: Instruction, args: list[str]) -> str | None:
         return f"invalid network mode {quoted(network.value or '')}"
     if security is not None and security.value not in ("insecure", "sandbox"):
         return f"security {quoted(security.value or '')} is not valid"
-    return None
-
-
-def _mount(value: str) -> str | None:
-    fields, reason = csv_fields(value)
-    if reason is not None:
-        return f"failed to parse csv mounts: {reason}"
-    for part in fields:
-        key, equals, content = part.partition("=")
-        if equals and key.lower() == "from" and "$" in content[:-1]:
-            return f"'{key.lower()}' doesn't support variable expansion, define alias stage instead"
     return None
 
 
@@ -263,60 +261,13 @@ def _device(value: str) -> str | None:
                 return f"device name already set to {name}"
             name = content
         elif key == "required":
-            if content not in _BOOLEANS:
+            if content not in BOOLEANS:
                 return f"invalid value for {key}: {content}"
         elif name:
-            return f"unexpected key '{key}' in '{part}'" + _suggestion(key, ("name", "required"))
+            return f"unexpected key '{key}' in '{part}'" + suggestion(key, ("name", "required"))
         else:
             name = part
     return None
-
-
-_BOOLEANS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
-
-
-def csv_fields(value: str) -> tuple[list[str], str | None]:
-    """The comma-separated fields of a flag such as `--mount`, and why they cannot be read."""
-    if value.endswith("\n"):
-        value = value[:-2] if value.endswith("\r\n") else value[:-1]
-    if not value:
-        return [], "EOF"
-    fields: list[str] = []
-    at, size = 0, len(value)
-    while True:
-        if not value.startswith('"', at):
-            comma = value.find(",", at)
-            stop = size if comma < 0 else comma
-            quote = value.find('"', at, stop)
-            if quote >= 0:
-                return [], f'parse error on line 1, column {_column(value, quote)}: bare " in non-quoted-field'
-            fields.append(value[at:stop])
-        else:
-            at += 1
-            pieces: list[str] = []
-            while True:
-                quote = value.find('"', at)
-                if quote < 0:
-                    place = _column(value, at)
-                    return [], f'parse error on line 1, column {place}: extraneous or missing " in quoted-field'
-                pieces.append(value[at:quote])
-                at = quote + 1
-                if not value.startswith('"', at):
-                    break
-                pieces.append('"')
-                at += 1
-            if at < size and value[at] != ",":
-                place = _column(value, quote)
-                return [], f'parse error on line 1, column {place}: extraneous or missing " in quoted-field'
-            fields.append("".join(pieces))
-            comma = at if at < size else -1
-        if comma < 0:
-            return fields, None
-        at = comma + 1
-
-
-def _column(value: str, at: int) -> int:
-    return len(as_bytes(value[:at])) + 1
 
 
 def _healthcheck(instruction: Instruction, args: list[str]) -> str | None:
@@ -387,35 +338,6 @@ def duration(text: str) -> tuple[int, str | None]:
     return (total, None) if total < _LONGEST_DURATION else (0, invalid)
 
 
-def _suggestion(name: str, options: Iterable[str], any_case: bool = False) -> str:
-    """BuildKit's hint at what was meant: the option at most two edits away."""
-    wanted = name.lower() if any_case else name
-    best, best_distance = "", 3
-    for option in options:
-        if option == wanted:
-            return ""
-        if abs(len(option) - len(wanted)) < best_distance:
-            distance = _distance(wanted, option)
-            if distance < best_distance:
-                best, best_distance = option, distance
-    if not best:
-        return ""
-    if any_case and name != name.lower() and name == name.upper():
-        best = best.upper()
-    return f" (did you mean {best}?)"
-
-
-def _distance(one: str, other: str) -> int:
-    """The Levenshtein distance."""
-    row = list(range(len(other) + 1))
-    for index, char in enumerate(one, 1):
-        previous, row[0] = row[0], index
-        for column, wanted in enumerate(other, 1):
-            cost = min(row[column] + 1, row[column - 1] + 1, previous + (char != wanted))
-            previous, row[column] = row[column], cost
-    return row[-1]
-
-
 _CHECKS: Mapping[str, Callable[[Instruction, list[str]], str | None]] = {
     "add": _copy,
     "arg": _arg,
@@ -423,7 +345,7 @@ _CHECKS: Mapping[str, Callable[[Instruction, list[str]], str | None]] = {
     "copy": _copy,
     "entrypoint": _any,
     "env": _pairs,
-    "expose": _at_least_one,
+    "expose": _expose,
     "from": _from,
     "healthcheck": _healthcheck,
     "label": _pairs,

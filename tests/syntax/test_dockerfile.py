@@ -434,3 +434,52 @@ def test_an_instructions_own_text_reads_as_the_same_instruction(text: str) -> No
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_an_exception(data: bytes) -> None:
     check_instructions(read(data))
+
+
+# --- mounts and ports ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("RUN --mount=typ=cache,target=/x true", "unexpected key 'typ' in 'typ=cache' (did you mean type?)"),
+        ("RUN --mount=type=cach,target=/x true", 'unsupported mount type "cach" (did you mean cache?)'),
+        ("RUN --mount=type=cache,targt true", "invalid field 'targt' must be a key=value pair"),
+        ("RUN --mount=type=cache,target=/x,sharing=lock true", 'unsupported sharing value "lock"'),
+        ("RUN --mount=target=/x,sharing=locked true", "invalid cache sharing set for bind mount"),
+        ("RUN --mount=target=/x,ro=yes true", "invalid value for ro: yes"),
+        ("RUN --mount=type=cache,target=/x,mode=9 true", "invalid value 9 for mode"),
+        ("RUN --mount=target=/x,uid=0 true", 'uid not allowed for "bind" type mounts'),
+        ("RUN --mount=target=/x,required true", "unexpected key 'required' for mount type 'bind'"),
+        ("RUN --mount=type=secret true", "invalid secret mount. one of source, target required"),
+        ("RUN --mount=type=secret,id=a,src=b true", "both source and id can't be set"),
+        ("EXPOSE 80/tpc", 'invalid port: "80/tpc": invalid proto: tpc'),
+        ("EXPOSE 80 70000", "invalid containerPort: 70000"),
+        ("EXPOSE 80 # web", "invalid containerPort: #"),
+        ("EXPOSE 90-80", "invalid containerPort: 90-80"),
+        ("EXPOSE x:80", "invalid hostPort: x"),
+        ("EXPOSE a.b:80:80", "invalid IP address: a.b"),
+        ("EXPOSE /tcp", 'invalid port: "/tcp": no port specified'),
+    ],
+)
+def test_mounts_and_ports_that_buildkit_refuses_are_refused_for_its_reason(line: str, reason: str) -> None:
+    (message,) = reasons(f"FROM x\n{line}\n")
+    assert message.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN --mount=type=cache,target=/x,sharing=locked,mode=0755,uid=1000,rw,id=a true",
+        "RUN --mount=type=secret,required,id=a,env=A,mode=0400 --mount=type=ssh,required=true true",
+        "RUN --mount=TYPE=TMPFS,DST=/x,size=1.5GiB true",
+        "RUN --mount=type=$KIND,sharing=locked,required,target=/x true",
+        "RUN --mount=type=cache,target=/x,sharing=$HOW,uid=${UID} true",
+        'RUN --mount=type="cache",sharing=locked,target=/x true',
+        "EXPOSE 80 80/TCP 53/udp 1/sctp 8000-8010/tcp 80/ 0080",
+        'EXPOSE $PORT ${A}/udp 80/$PROTOCOL "80" {{port}}',
+        "EXPOSE 127.0.0.1:80:80 [::1]:8080:8080 5000:5000 1-2:3-4 1-9:80",
+    ],
+)
+def test_mounts_and_ports_that_buildkit_takes_are_taken(line: str) -> None:
+    assert reasons(f"FROM x\n{line}\n") == []
