@@ -173,11 +173,13 @@ _FILE = re.compile(
 
 
 def requirements_missing(file: ContextFile) -> Iterator[Problem]:
-    """A copied or installed file that is not in the context, or that `.dockerignore` hides."""
+    """A copied, installed or included file that is not in the context, or that `.dockerignore` hides."""
     if file.state == "found" or file.made or _MADE.search(file.path) or "$" in file.path:
         return
     if file.state == "ignored":
         text = f"is hidden by `{file.ignore_path}`"
+    elif file.purpose == "include":
+        text = f"is not in `{file.context or '.'}`, so pip stops"
     elif file.certain or (file.others_found and _FILE.search(file.path)):
         text = f"is not in the build context (`{file.context or '.'}`)"
     else:

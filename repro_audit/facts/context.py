@@ -58,7 +58,8 @@ class ContextFile:
     """A file that an instruction takes from the build context.
 
     `path` is the file's path in the context as written, `project_path` from the project's root. `state` is `found`,
-    `missing` or `ignored` (hidden by `.dockerignore`). `purpose` is `copy` or `install`; `context` is the context's
+    `missing` or `ignored` (hidden by `.dockerignore`). `purpose` is `copy` or `install`, or `include` for a file that
+    a requirements file names, which no instruction does; `context` is the context's
     folder, `ignore_path` the ignore file that hides it. `certain` is false where the context had to be guessed;
     `others_found` tells whether other files that the Dockerfile copies are there, which makes the guess likely. `made`
     tells of a missing file that something is to make before the build: git ignores it, its folder is missing as well,
@@ -72,7 +73,7 @@ class ContextFile:
     state: str
     purpose: str
     context: str
-    instruction: Instruction
+    instruction: Instruction | None
     command: Command | None = None
     stage: Stage | None = None
     ignore_path: str | None = None

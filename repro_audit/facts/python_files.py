@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import python_packages
+from repro_audit.facts.context import ContextFile, git_ignores
 from repro_audit.facts.file import FileFacts
 from repro_audit.facts.input import Package
 from repro_audit.facts.installation import IndexOption
@@ -45,8 +46,30 @@ def requirements(project: Project, file: File, source: Source) -> FileFacts:
         packages = _compiled(project, file.path, packages)
     if project.audits(file.path) and _for_developers(file.path) and not project.installs(file.path):
         packages = tuple(replace(p, installed=False) for p in packages)
-    facts = [*packages, *_indexes(source, node.options, held=bool(packages) and all(p.hashes for p in packages))]
+    facts: list[object] = [*packages]
+    facts += _indexes(source, node.options, held=bool(packages) and all(p.hashes for p in packages))
+    facts += _included(project, file.path, node)
     return FileFacts(source, file, node, in_order(facts), node.errors, node.comments or comments(source), project)
+
+
+def _included(project: Project, path: str, node: Requirements) -> list[ContextFile]:
+    """The files that a requirements file names and that are not beside it, where nothing makes them."""
+    found = []
+    folder = posixpath.dirname(path)
+    for option in (*node.values("--requirement"), *node.values("--constraint")):
+        name = option.value
+        # A variable, a template's blank, an address, or a file of the machine that it is installed on.
+        if not name or any(c in name for c in "${%<:\\") or name.startswith(("/", "~")):
+            continue
+        inner = posixpath.normpath(posixpath.join(folder, name))
+        if inner.startswith("..") or project.tree.exists(inner):
+            continue
+        beside = posixpath.dirname(inner)
+        made = bool(beside and not project.tree.exists(beside)) or git_ignores(project.tree, inner)
+        found.append(
+            ContextFile(node.source, option.value_span, name, inner, "missing", "include", folder, None, made=made)
+        )
+    return found
 
 
 # Tools and documentation, which are in no image unless a Dockerfile installs from the file.
