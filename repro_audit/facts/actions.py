@@ -63,7 +63,7 @@ def feature(source: Source, span: Span, text: str) -> ActionRef:
     parts = image_reference.parse(text)
     name = f"{parts.registry}/{parts.repository}" if parts.registry else parts.repository
     if parts.digest:
-        return ActionRef(source, span, name, parts.digest, Pin(Level.HASHED, "digest"), "feature")
+        return ActionRef(source, span, name, parts.digest, image_reference.pin_of(parts), "feature")
     if parts.tag is None or parts.tag == "latest":
         reason = "no version, so `latest`" if parts.tag is None else "tag `latest`"
         return ActionRef(source, span, name, parts.tag, Pin(Level.FLOATING, reason), "feature")

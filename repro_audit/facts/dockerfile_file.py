@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from repro_audit.facts import dockerfile as dockerfile_facts
-from repro_audit.facts import download, health, os_packages
+from repro_audit.facts import download, health, image_reference, os_packages
 from repro_audit.facts.command import Command
 from repro_audit.facts.context import BuildContext, ContextFile, Copy, trace
 from repro_audit.facts.dockerfile import DockerfileFacts, absolute
@@ -38,6 +38,7 @@ _LATER_LIMIT = 500
 def read(project: Project, file: File, source: Source) -> FileFacts:
     """The facts of one Dockerfile: stages, instructions, commands, inputs and context files, in order of place."""
     node = dockerfile.parse(source)
+    refused = (*node.errors, *check_instructions(node))
     said = dockerfile_facts.read(source, node, _build_args(project, file), project.built_images())
     context = _context(project, file, said)
     copies = _copies(said, context)
@@ -92,7 +93,7 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
         file,
         node,
         in_order(facts),
-        _first_of_each_kind((*node.errors, *check_instructions(node)), source),
+        _first_of_each_kind(refused, source) + _images(said, refused),
         tuple((c.line, c.text) for c in node.comments),
         project,
     )
@@ -115,6 +116,16 @@ def _first_of_each_kind(errors: tuple[Error, ...], source: Source) -> tuple[Erro
                 continue
         kept.append(error)
     return tuple(kept)
+
+
+def _images(said: DockerfileFacts, refused: Sequence[Error]) -> tuple[Error, ...]:
+    """The references to images that BuildKit refuses; those of a template are not finished, and in an instruction that
+    is refused itself they say nothing more.
+    """
+    if said.source.path.rpartition(".")[2].lower() in DOUBTFUL:
+        return ()
+    found = image_reference.errors(said.images)
+    return tuple(e for e in found if not any(r.span.start <= e.span.start < r.span.end for r in refused))
 
 
 def _build_args(project: Project, file: File) -> dict[str, str]:

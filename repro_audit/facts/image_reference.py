@@ -7,16 +7,21 @@ Called for every FROM, `COPY --from`, compose `image:`, devcontainer, workflow c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from repro_audit.facts.input import ImageRef
 from repro_audit.facts.pin import Level, Pin
 from repro_audit.record import replace
 from repro_audit.source import Source, Span
+from repro_audit.syntax.error import Error
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}\Z")
+_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_PART = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_PART}(?:\.{_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?\Z")
 _HUBS = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"))
 
 # --- what a tag says -----------------------------------------------------------------------------------------------
@@ -116,7 +121,9 @@ def parse(image: str) -> Parts:
 
 
 def fault(image: str) -> str | None:
-    """Why a reference without variables would be refused, in the words of the Docker CLI; None if it is fine."""
+    """Why a reference without variables would be refused, in the words of `distribution/reference`, or None."""
+    if "://" in image:
+        return "invalid reference format"
     parts = parse(image)
     if not parts.repository or image != image.strip():
         return "invalid reference format"
@@ -124,18 +131,55 @@ def fault(image: str) -> str | None:
         if _REPOSITORY.match(parts.repository.lower()):
             return "invalid reference format: repository name must be lowercase"
         return "invalid reference format"
-    if parts.tag is not None and not _TAG.match(parts.tag):
-        return "invalid tag format"
-    name = image.partition("@")[0]
-    if name.endswith(":") or ("@" in image and (parts.digest is None or not _DIGEST.match(parts.digest))):
+    name, at, digest = image.partition("@")
+    if name.endswith(":") or (parts.tag is not None and not _TAG.match(parts.tag)):
         return "invalid reference format"
-    return None
+    if parts.registry is not None and not _REGISTRY.match(parts.registry):
+        return "invalid reference format"
+    return _digest_fault(digest) if at else None
+
+
+def _digest_fault(digest: str) -> str | None:
+    if not _DIGEST.match(digest):
+        return "invalid reference format"
+    algorithm, _, value = digest.partition(":")
+    length = _LENGTHS.get(algorithm)
+    if length is None:
+        return "unsupported digest algorithm"
+    if len(value) != length:
+        return "invalid checksum digest length"
+    return None if value == value.lower() else "invalid checksum digest format"
+
+
+def errors(facts: Iterable[object]) -> Iterator[Error]:
+    """What the builder or Compose would refuse of the images among `facts`.
+
+    References with unknown variables or the blanks of a template are passed over, and so are those that a variable
+    without a value leaves incomplete: somebody is to give it one.
+    """
+    for image in facts:
+        if not isinstance(image, ImageRef) or image.where not in ("from", "copy-from", "compose"):
+            continue
+        if image.unknown or _BLANK.search(image.text) or _BLANK.search(image.image):
+            continue
+        if image.where == "from" and not image.image and image.text and "$" not in image.text:
+            yield Error(image.span, f"base name ({image.text}) should not be blank")
+        elif image.image and not image.local and image.image.lower() not in image.stage_names:
+            reason = fault(image.image)
+            if reason is not None and not ("$" in image.text and _GAP.search(image.image)):
+                yield Error(image.span, f"`{image.image}`: {reason}")
+
+
+# What a program or a person is to fill in before there is a file to build: `{{base}}`, `<image>`, `%VERSION%`, `@TAG@`,
+# `REPLACE-ME`.
+_BLANK = re.compile(r"(?<!\$)\{|\{\{|[<>%#]|\A@|@\w*@|__\w+__|\A[A-Z0-9]+(?:[-_]+[A-Z0-9]+)+\Z|\$\(")
+_GAP = re.compile(r"\A[/:@.-]|[/:@.-]\Z|[/:@][/:@]")
 
 
 def pin_of(parts: Parts) -> Pin:
     """Where on the ladder a reference stands, by its tag and digest alone."""
     if parts.digest is not None:
-        return Pin(Level.HASHED, "digest")
+        return _digest_pin(parts.digest)
     tag = parts.tag
     if tag is None:
         return Pin(Level.FLOATING, "no tag, so `latest`")
@@ -166,6 +210,12 @@ def pin_of(parts: Parts) -> Pin:
     if not needed and len(words) > 1 and words[1].isdigit() and len(words[1]) >= 3:
         return Pin(Level.PERISHABLE, "tag of one build, without digest")
     return Pin(Level.RANGED, f"tag `{tag}` moves with every update of {'.'.join(numbers)}")
+
+
+def _digest_pin(digest: str) -> Pin:
+    if _digest_fault(digest) is not None:
+        return Pin(Level.FLOATING, f"`{digest}` is no digest")
+    return Pin(Level.HASHED, "digest")
 
 
 def _without_version(repository: str, tag: str, lower: str, words: list[str]) -> Pin:
@@ -254,7 +304,7 @@ def built_here(image: ImageRef) -> ImageRef:
 def _open_pin(parts: Parts, unknown: tuple[str, ...]) -> Pin:
     names = ", ".join(f"`{name}`" for name in unknown)
     if parts.digest is not None and not _mentions(parts.digest, unknown):
-        return Pin(Level.HASHED, "digest")
+        return _digest_pin(parts.digest)
     if parts.tag is not None and not _mentions(parts.tag, unknown) and parts.digest is None:
         return pin_of(parts)
     return Pin(Level.FLOATING, f"depends on {names}, which has no value here")

@@ -84,6 +84,7 @@ def compose(project: Project, file: File, source: Source) -> FileFacts:
         violations = compose_schema.violations(node.document.root)
         errors = tuple(replace(e, code=e.code or "compose-schema") for e in violations)
     facts = _of_containers(project, found)
+    errors = (*errors, *image_reference.errors(facts))
     return FileFacts(source, file, node, in_order(facts), errors, comments(source), project)
 
 

@@ -323,6 +323,56 @@ def test_what_is_installed_from_need_not_come_from_the_context(said: Said, lines
     assert said({**files, "Dockerfile": text}, "requirements-missing") == []
 
 
+@pytest.mark.parametrize("option", ["-r", "--requirement=", "-c ", "--constraint "])
+def test_a_requirements_file_names_one_that_is_not_there(said: Said, option: str) -> None:
+    files = {"sub/requirements.txt": f"numpy==2.1.3\n{option}other.txt\n", "other.txt": ""}
+    (found,) = said(files, "requirements-missing")
+    assert "`other.txt`" in found.message and "pip" in found.message
+    assert found.source.slice(found.span) == "other.txt"
+
+
+def test_a_requirements_file_may_name_what_is_there_or_comes_from_elsewhere(said: Said) -> None:
+    lines = "-r base.txt\n-c ../c.txt\n-r https://example.org/r.txt\n-r ${WHERE}/r.txt\n-r made.txt\n-r /etc/r.txt\n"
+    files = {"sub/requirements.txt": lines, "sub/base.txt": "", "c.txt": "", ".gitignore": "made.txt\n"}
+    assert said(files, "requirements-missing") == []
+
+
+# --- references that are none ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("Dockerfile", 'FROM ""\n', "should not be blank"),
+        ("Dockerfile", "FROM python:3.12@sha256:abc\n", "invalid reference format"),
+        ("Dockerfile", f"FROM python@sha256:{'a' * 40}\n", "invalid checksum digest length"),
+        ("Dockerfile", "FROM Python:3.12\n", "must be lowercase"),
+        ("Dockerfile", "ARG BASE=Python:3.12\nFROM $BASE\n", "must be lowercase"),
+        ("Dockerfile", "FROM python:3.12.7\nCOPY --from=a//b x /\n", "invalid reference format"),
+        ("compose.yaml", "services: {a: {image: 'Python:3.12'}}\n", "must be lowercase"),
+    ],
+)
+def test_what_is_no_reference_of_an_image_is_a_syntax_error(said: Said, name: str, text: str, reason: str) -> None:
+    (found,) = said({name: text}, "syntax")
+    assert reason in found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Dockerfile", "ARG BASE\nFROM $BASE\n"),
+        ("Dockerfile", "ARG TAG=\nFROM python:$TAG\n"),
+        ("Dockerfile", "FROM python:3.12.7 AS Build\nFROM python:3.12.7\nCOPY --from=Build x /\n"),
+        ("Dockerfile", "FROM {{cookiecutter.base}}\n"),
+        ("Dockerfile", "FROM REPLACE-ME\n"),
+        ("Dockerfile.j2", "FROM PYTHON\n"),
+        ("compose.yaml", "services: {a: {image: 'Python:${TAG}'}, b: {image: '', build: .}}\n"),
+    ],
+)
+def test_what_is_to_be_filled_in_is_no_syntax_error(said: Said, name: str, text: str) -> None:
+    assert said({name: text}, "syntax") == []
+
+
 # --- workflows ------------------------------------------------------------------------------------------------------
 
 

@@ -38,13 +38,23 @@ def test_a_reference_comes_apart_as_docker_takes_it(image: str, parts: tuple[str
         ("", "invalid reference"),
         ("a b", "invalid reference"),
         ("python:", "invalid reference"),
-        ("python:a b", "invalid tag"),
+        ("python:a b", "invalid reference"),
         ("python@sha256:abc", "invalid reference"),
         ("a//b", "invalid reference"),
+        ("https://a/b", "invalid reference"),
+        ("-h.org/b", "invalid reference"),
+        (f"python@sha256:{'a' * 63}", "invalid checksum digest length"),
+        (f"python@sha256:{'A' * 64}", "invalid checksum digest format"),
+        (f"python@md5:{'a' * 32}", "unsupported digest algorithm"),
     ],
 )
 def test_what_docker_refuses_has_a_fault(image: str, reason: str) -> None:
     assert reason in (fault(image) or "")
+
+
+def test_a_malformed_digest_holds_nothing() -> None:
+    for image in ("python:3.12@sha256:abc", f"python@sha256:{'a' * 63}", "python@"):
+        assert pin_of(parse(image)).level is Level.FLOATING
 
 
 def test_ordinary_references_have_no_fault() -> None:
