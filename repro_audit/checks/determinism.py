@@ -34,8 +34,7 @@ _SAVES = re.compile(r"save_pretrained|\.save\w*\(|shutil\.|snapshot_download\([^
 
 
 def cache_mount_loses_output(download: Download) -> Iterator[Problem]:
-    """A model, dataset or file whose place is inside a cache mount of its RUN, and that nothing takes out of there.
-    """
+    """A model, dataset or file whose place is inside a cache mount of its RUN, and that nothing takes out of there."""
     mount, command = download.cache_mount, download.command
     if mount is None or command is None:
         return
