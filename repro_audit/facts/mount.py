@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro_audit.record import dataclass
-from repro_audit.source import Excerpt, Span
+from repro_audit.source import Excerpt, Source, Span
 from repro_audit.syntax import dockerfile
 
 
@@ -26,14 +26,11 @@ def build_mounts(node: dockerfile.Instruction) -> tuple[BuildMount, ...]:
             continue
         values: dict[str, str] = {}
         from_: Excerpt | None = None
-        at = 0
         for field in flag.value.split(","):
             key, _, value = field.partition("=")
-            values[key.lower()] = value.strip('"')
+            values[key.lower()] = value = value.strip('"')
             if key.lower() == "from":
-                start = flag.value_span.start + at + len(key) + 1
-                from_ = flag_excerpt(flag, node).source.excerpt(Span(start, start + len(value)))
-            at += len(field) + 1
+                from_ = _written(node.text.source, flag.value_span, key, value)
         found.append(
             BuildMount(
                 type=values.get("type", "bind"),
@@ -46,6 +43,8 @@ def build_mounts(node: dockerfile.Instruction) -> tuple[BuildMount, ...]:
     return tuple(found)
 
 
-def flag_excerpt(flag: dockerfile.Flag, node: dockerfile.Instruction) -> Excerpt:
-    """The flag's value with its place."""
-    return node.text.source.excerpt(flag.value_span)
+def _written(source: Source, span: Span, key: str, value: str) -> Excerpt:
+    """The place of a field's value within the flag's, where quotes may stand that the parser has taken away."""
+    written = source.slice(span)
+    at = max(written.find(value, written.find(key) + len(key) + 1), 0)
+    return source.excerpt(Span(span.start + at, span.start + at + len(value)))

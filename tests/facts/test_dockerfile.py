@@ -116,3 +116,8 @@ def test_cache_mounts_are_known_to_the_commands_under_them() -> None:
 def test_instructions_before_the_first_from_belong_to_no_stage() -> None:
     said = facts("ARG A=1\nRUN true\nFROM debian:12.7\n")
     assert [i.stage is None for i in said.instructions] == [True, True, False]
+
+
+def test_a_quoted_mount_names_its_image_all_the_same() -> None:
+    said = facts('FROM debian:12.7\nRUN --mount=type="bind",from="busybox:1.36.1",target=/b true\n')
+    assert (said.images[1].image, said.source.slice(said.images[1].span)) == ("busybox:1.36.1", "busybox:1.36.1")
