@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,14 +131,19 @@ def test_the_time_of_the_last_commit_is_in_force(rig_of, write, git) -> None:
 
 
 @every_engine
-def test_verifying_leaves_nothing_behind(rig: Rig, write) -> None:
+def test_verifying_leaves_nothing_behind(rig: Rig, write, tmp_path) -> None:
     if rig.name == "buildx":
         pytest.skip("a BuildKit of its own keeps no images")
+    project = str(write({"Dockerfile": f"FROM {rig.base}\nCOPY a /a\nRUN date > /b\n", "a": "1"}))
+    rig.run("build", project, check=0)  # brings the base image, which stays
     before = rig.leftovers()
-    folders = {name for name in os.listdir("/tmp") if name.startswith("repro-audit-")}
-    rig.run("verify", str(write({"Dockerfile": f"FROM {rig.base}\nCOPY a /a\nRUN date > /b\n", "a": "1"})), check=1)
+    # A folder of its own: other tests put theirs beside it meanwhile.
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    rig = replace(rig, env=rig.env | {"TMPDIR": str(temporary)})
+    rig.run("verify", project, check=1)
     assert rig.leftovers() - before == set()
-    assert {name for name in os.listdir("/tmp") if name.startswith("repro-audit-")} - folders == set()
+    assert [name for name in os.listdir(temporary) if name.startswith("repro-audit-")] == []
 
 
 # One real build for each cause that this machine can produce in two builds of one day.
