@@ -399,8 +399,3 @@ def _remove_tree(folder: str) -> None:
             pass
 
     shutil.rmtree(folder, onerror=forced)
-
-
-def mebibytes(size: int) -> str:
-    """A size as people read it."""
-    return f"{size / (1 << 20):.1f} MiB"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from repro_audit.facts.file import FileFacts
 from repro_audit.facts.input import ActionRef, Download, ImageRef, Input, Package
-from repro_audit.facts.pin import Level
 from repro_audit.source import Source, Span
 from repro_audit.syntax.error import Error
 
@@ -231,11 +230,3 @@ def is_input(fact: Input) -> bool:
     ):
         return False
     return not (isinstance(fact, Package) and fact.via in NOT_INPUTS)
-
-
-def level(inputs: tuple[Input, ...]) -> int:
-    """The reproducibility level that the inputs allow: 0 if any floats, 1 if any may move or vanish, else 2."""
-    lowest = min((fact.pin.level for fact in inputs), default=Level.LOCAL)
-    if lowest == Level.FLOATING:
-        return 0
-    return 1 if lowest <= Level.PERISHABLE else 2

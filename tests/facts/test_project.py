@@ -11,8 +11,9 @@ from repro_audit.facts.container import Container
 from repro_audit.facts.context import ContextFile
 from repro_audit.facts.input import Package
 from repro_audit.facts.pin import Level
-from repro_audit.facts.project import Project, level
+from repro_audit.facts.project import Project
 from repro_audit.facts.stage import Stage
+from repro_audit.result import level_of
 
 
 def project(root: Path, **files: str) -> Project:
@@ -180,7 +181,7 @@ def test_values_of_the_env_file_fill_in_a_compose_file(tmp_path: Path) -> None:
 )
 def test_the_level_follows_from_the_loosest_input(tmp_path: Path, requirements: str, expected: int) -> None:
     said = made(tmp_path, {"requirements.txt": requirements})
-    assert level(said.inputs()) == expected
+    assert level_of(i.pin.level for i in said.inputs()) == expected
 
 
 def test_a_file_that_cannot_be_read_gives_an_error_and_no_facts(tmp_path: Path) -> None:
