@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.audit import audit
+from repro_audit.cli.options import Request
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

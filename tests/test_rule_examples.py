@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from repro_audit import config, rulebook
-from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.audit import audit
 from repro_audit.cli.mend import apply_fixes
+from repro_audit.cli.options import Request
 from repro_audit.discover import discover
 from repro_audit.engine import Engine
 from repro_audit.facts.project import Project

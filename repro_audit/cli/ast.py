@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from repro_audit.cli.audit import Request, find
+from repro_audit.cli.audit import find
+from repro_audit.cli.options import Request
 from repro_audit.cli.output import emit
 from repro_audit.cli.problem import CannotError
 from repro_audit.config import Config

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit import config as configuration
 from repro_audit import parallel, rulebook
+from repro_audit.cli.options import Request
 from repro_audit.cli.problem import CannotError
 from repro_audit.config import Config
 from repro_audit.discover import Tree, Trouble, discover
@@ -25,22 +26,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from repro_audit.rulebook import Rule, RuleBook
-
-
-class Request(NamedTuple):
-    """What a command asks for; None and empty where configuration or the default counts."""
-
-    paths: tuple[str, ...] = ()
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    extend_select: tuple[str, ...] = ()
-    profile: str | None = None
-    fail_on: str | None = None
-    config: str | None = None
-    no_config: bool = False
-    stdin_filename: str | None = None
-    jobs: int | None = None
-    progress: bool = False
 
 
 class Audit(NamedTuple):
@@ -129,8 +114,8 @@ def fail_on(config: Config, request: Request) -> Severity | None:
     return None if name == "never" else Severity.parse(name)
 
 
-def audit(request: Request) -> Audit:
-    """Do what is asked; raises CannotError."""
+def audit(request: Request, *, progress: bool = False) -> Audit:
+    """Do what is asked, with a bar on standard error where `progress` says so; raises CannotError."""
     started = time.perf_counter()
     config = load_config(request)
     book, broken = load_book(config)
@@ -144,7 +129,7 @@ def audit(request: Request) -> Audit:
     traces: list[str] = []
     complete = True
     suppressed = 0
-    with _progress(count, enabled=request.progress) as advance:
+    with _progress(count, enabled=progress) as advance:
         projects = [Project(tree, config.for_rules) for tree in trees]
         done = parallel.audit_files(engine, projects, jobs, advance)
         for project in projects:

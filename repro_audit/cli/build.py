@@ -162,7 +162,8 @@ _FAMILIES = {
 
 def foreseen(planned: Plan, failure: Failure) -> list[Finding]:
     """The findings of an audit on the failing instruction that can have to do with the failure."""
-    from repro_audit.cli.audit import Request, audit
+    from repro_audit.cli.audit import audit
+    from repro_audit.cli.options import Request
 
     if failure.line is None:
         return []

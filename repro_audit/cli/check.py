@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from repro_audit.cli.audit import Audit, Request, audit
+from repro_audit.cli.audit import Audit, audit
 from repro_audit.cli.options import CheckOptions
 from repro_audit.cli.output import emit, note, wants_color, width
 from repro_audit.cli.problem import CannotError
@@ -19,26 +19,14 @@ if TYPE_CHECKING:
 def check(options: CheckOptions) -> int:
     """Run the command; gives the exit status, raises CannotError."""
     shown_as = options.format or "text"
-    request = Request(
-        paths=options.paths,
-        select=options.select,
-        ignore=options.ignore,
-        extend_select=options.extend_select,
-        profile=options.profile,
-        fail_on=options.fail_on,
-        config=options.config,
-        no_config=options.no_config,
-        stdin_filename=options.stdin_filename,
-        jobs=options.jobs,
-        progress=not options.quiet and sys.stderr is not None and sys.stderr.isatty(),
-    )
-    done = audit(request)
+    progress = not options.quiet and sys.stderr is not None and sys.stderr.isatty()
+    done = audit(options, progress=progress)
     if options.fix:
         from repro_audit.cli.mend import apply_fixes
 
         mended = apply_fixes(done, unsafe=False, write=True)
         if mended.changed and "-" not in options.paths:
-            done = audit(request)
+            done = audit(options, progress=progress)
         for line in mended.notes:
             note(line)
     if options.write_baseline is not None:

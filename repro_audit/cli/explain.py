@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from repro_audit.cli.audit import Request, load_book, load_config
+from repro_audit.cli.audit import load_book, load_config
 from repro_audit.cli.completion import rule_names
+from repro_audit.cli.options import Request
 from repro_audit.cli.output import emit, wants_color, width
 from repro_audit.cli.problem import CannotError
 from repro_audit.rule_file import Example, RuleFile, read_rule_file

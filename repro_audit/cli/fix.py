@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.audit import audit
 from repro_audit.cli.completion import rule_names
 from repro_audit.cli.mend import apply_fixes, text_of_input
-from repro_audit.cli.options import split
+from repro_audit.cli.options import Request, split
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 from repro_audit.diff import unified_diff

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.audit import audit
+from repro_audit.cli.options import Request
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.report.json import input_object
 from repro_audit.report.visible import visible

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from repro_audit.record import dataclass
 from repro_audit.report import FORMATS
 
 BASELINE = ".repro-audit-baseline.json"
@@ -28,12 +29,11 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class CheckOptions(NamedTuple):
-    """What the command line of `check` says; None and empty where it says nothing."""
+@dataclass(slots=True, frozen=True)
+class Request:
+    """What is to be audited, and how; None and empty where configuration or the default counts."""
 
     paths: tuple[str, ...] = ()
-    format: str | None = None
-    output: str | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
@@ -42,11 +42,19 @@ class CheckOptions(NamedTuple):
     config: str | None = None
     no_config: bool = False
     stdin_filename: str | None = None
+    jobs: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class CheckOptions(Request):
+    """What the command line of `check` says: the request, and what becomes of the result."""
+
+    format: str | None = None
+    output: str | None = None
     fix: bool = False
     baseline: str | None = None
     write_baseline: str | None = None
     record: str | None = None
-    jobs: int | None = None
     quiet: bool = False
     color: str | None = None
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from repro_audit.cli.audit import Request, load_book, load_config, select
+from repro_audit.cli.audit import load_book, load_config, select
 from repro_audit.cli.completion import rule_names
 from repro_audit.cli.inputs import Format
-from repro_audit.cli.options import split
+from repro_audit.cli.options import Request, split
 from repro_audit.cli.output import emit
 from repro_audit.rulebook import Rule
 

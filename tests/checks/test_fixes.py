@@ -8,8 +8,9 @@ import dockerfile
 import pytest
 import yaml
 
-from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.audit import audit
 from repro_audit.cli.mend import apply_fixes
+from repro_audit.cli.options import Request
 
 RULES = (
     "gpu-hidden-by-renumbering",

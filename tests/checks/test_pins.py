@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from repro_audit.cli.audit import Request, audit
+from repro_audit.cli.audit import audit
+from repro_audit.cli.options import Request
 from repro_audit.finding import Finding, Severity
 
 
