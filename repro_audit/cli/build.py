@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repro_audit.cli.build_options import BuildOptions, Network, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
@@ -17,59 +17,12 @@ if TYPE_CHECKING:
     from repro_audit.finding import Finding
 
 
-class EngineName(str, enum.Enum):
-    """The engines there are."""
-
-    auto = "auto"
-    docker = "docker"
-    buildx = "buildx"
-    podman = "podman"
-    buildah = "buildah"
-
-
-class Network(str, enum.Enum):
-    """What RUN instructions may reach."""
-
-    default = "default"
-    none = "none"
-    host = "host"
-
-
-Context = Annotated[
-    str | None, typer.Argument(metavar="[CONTEXT]", help="The build context. Default: here.", show_default=False)
-]
-File = Annotated[str | None, typer.Option("--file", "-f", help="The Dockerfile.", metavar="FILE")]
-Target = Annotated[str | None, typer.Option(help="The stage to build.", metavar="STAGE")]
-BuildArgs = Annotated[
-    list[str] | None, typer.Option("--build-arg", help="A build argument, NAME=VALUE or NAME.", metavar="NAME=VALUE")
-]
-Secrets = Annotated[
-    list[str] | None,
-    typer.Option("--secret", help="A build secret, id=NAME,src=FILE or id=NAME,env=VARIABLE.", metavar="SECRET"),
-]
-Platform = Annotated[str | None, typer.Option(help="The platform to build for.", metavar="OS/ARCH")]
-EngineOption = Annotated[EngineName, typer.Option("--engine", help="Which engine; `auto` takes the first that works.")]
-Service = Annotated[
-    str | None,
-    typer.Option(help="Take context, Dockerfile, arguments and target from this compose service.", metavar="NAME"),
-]
-NetworkOption = Annotated[Network, typer.Option("--network", help="What RUN instructions may reach.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the engine says.")]
-
-
+@with_build_options
 def command(
-    context: Context = None,
-    file: File = None,
-    target: Target = None,
-    build_arg: BuildArgs = None,
-    secret: Secrets = None,
-    platform: Platform = None,
+    build: BuildOptions,
     tag: Annotated[str | None, typer.Option("--tag", "-t", help="A name for the image.", metavar="NAME:TAG")] = None,
-    engine: EngineOption = EngineName.auto,
-    service: Service = None,
-    network: NetworkOption = Network.default,
+    network: Annotated[Network, typer.Option(help="What RUN instructions may reach.")] = Network.default,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every step anew.")] = False,
-    quiet: Quiet = False,
 ) -> int:
     """Build the image; a failed build ends with a diagnosis.
 
@@ -79,21 +32,10 @@ def command(
     from repro_audit.container.engine import EngineError
     from repro_audit.container.process import interruptible
 
-    planned = plan(
-        context,
-        file=file,
-        target=target,
-        build_args=build_arg or (),
-        secrets=secret or (),
-        platform=platform,
-        tag=tag,
-        service=service,
-        network=network.value,
-        no_cache=no_cache,
-    )
+    planned = plan(build, tag=tag, network=network.value, no_cache=no_cache)
     with interruptible():
         try:
-            return _build(planned, chosen(engine.value), quiet)
+            return _build(planned, chosen(build.engine.value), build.quiet)
         except EngineError as error:
             raise CannotError(str(error)) from None
 

@@ -12,8 +12,7 @@ from repro_audit.cli.problem import CannotError
 from repro_audit.container.engine import BuildRequest, EngineError, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from repro_audit.cli.build_options import BuildOptions
     from repro_audit.facts.container import Container
     from repro_audit.facts.project import Project
     from repro_audit.facts.stage import Stage
@@ -36,23 +35,11 @@ class Plan:
         return (f"target {self.request.target or ''}", f"platform {self.request.platform or ''}", *said)
 
 
-def plan(
-    context: str | None,
-    *,
-    file: str | None = None,
-    target: str | None = None,
-    build_args: Sequence[str] = (),
-    secrets: Sequence[str] = (),
-    platform: str | None = None,
-    tag: str | None = None,
-    service: str | None = None,
-    network: str | None = None,
-    no_cache: bool = False,
-) -> Plan:
+def plan(asked: BuildOptions, *, tag: str | None = None, network: str = "default", no_cache: bool = False) -> Plan:
     """The plan that the options make; what stands on the command line goes before what a compose file says. Raises
     CannotError.
     """
-    folder = context or "."
+    folder, file, target, service = asked.context or ".", asked.file, asked.target, asked.service
     if not os.path.isdir(folder):
         raise CannotError(f"{folder}: the build context is no folder")
     arguments: dict[str, str | None] = {}
@@ -68,7 +55,7 @@ def plan(
             file = os.path.join(root, build.dockerfile)
         target = target or build.target
         arguments = {each.name: each.value for each in build.args}
-    for text in build_args:
+    for text in asked.build_arg or ():
         name, equals, value = text.partition("=")
         arguments[name] = value if equals else None
     dockerfile = file or _default(folder)
@@ -77,11 +64,11 @@ def plan(
         dockerfile,
         target,
         tuple(arguments.items()),
-        tuple(secret(text) for text in secrets),
-        platform,
+        tuple(secret(text) for text in asked.secret or ()),
+        asked.platform,
         tag,
         no_cache,
-        network=network or "default",
+        network=network,
     )
     try:
         return Plan(request.checked(), os.path.relpath(dockerfile))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repro_audit.cli import build
+from repro_audit.cli.build import chosen, explained
+from repro_audit.cli.build_options import BuildOptions, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
@@ -33,19 +34,11 @@ class RunNetwork(str, enum.Enum):
     bridge = "bridge"
 
 
+@with_build_options
 def command(
-    context: build.Context = None,
+    build: BuildOptions,
     image: Annotated[str | None, typer.Option(help="Test this image; build nothing.", metavar="IMAGE")] = None,
     host: Annotated[bool, typer.Option("--host", help="Test this machine, outside of any container.")] = False,
-    service: Annotated[
-        str | None, typer.Option(help="Test this compose service, with exactly its GPU settings.", metavar="NAME")
-    ] = None,
-    file: build.File = None,
-    target: build.Target = None,
-    build_arg: build.BuildArgs = None,
-    secret: build.Secrets = None,
-    platform: build.Platform = None,
-    engine: build.EngineOption = build.EngineName.auto,
     gpus: Annotated[
         str | None, typer.Option(help="all, a number, or device=0,1 (default: all).", metavar="GPUS")
     ] = None,
@@ -58,9 +51,10 @@ def command(
     format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
     record: Annotated[str | None, typer.Option(help="Keep the report as JSON, too.", metavar="FILE")] = None,
-    quiet: build.Quiet = False,
 ) -> int:
     """Launch a real kernel on the GPU from inside the image, and try every framework that is there.
+
+    A compose service (--service) is tested with exactly its GPU settings.
 
     Exit status: 0 CUDA works; 1 the image fails; 2 it could not be tested.
     """
@@ -68,24 +62,18 @@ def command(
     from repro_audit.container.process import interruptible
     from repro_audit.smoke.report import render_json, render_text
 
-    if sum((host, image is not None, context is not None or service is not None)) > 1:
+    if sum((host, image is not None, build.context is not None or build.service is not None)) > 1:
         raise CannotError("smoke tests one thing: a context or --service, --image, or --host")
-    asked = _Asked(gpus, cdi, network.value, platform, service, image, quiet)
+    asked = _Asked(build, image, gpus, cdi, network.value)
     trial: Trial | None
     with interruptible():
         try:
             if host:
                 trial = _on_host(timeout, tuple(only or ()))
             else:
-                planned: dict[str, object] = {
-                    "file": file,
-                    "target": target,
-                    "build_args": build_arg or (),
-                    "secrets": secret or (),
-                }
-                trial = asked.go(context, engine.value, planned, timeout, tuple(only or ()))
+                trial = asked.go(timeout, tuple(only or ()))
         except NoEngineError as error:
-            trial = _no_engine(error, image or service or context or ".")
+            trial = _no_engine(error, image or build.service or build.context or ".")
         except EngineError as error:
             raise CannotError(str(error)) from None
     if trial is None:
@@ -102,53 +90,41 @@ def command(
 class _Asked:
     """How the container is to be run, and what of."""
 
-    def __init__(
-        self,
-        gpus: str | None,
-        cdi: bool,
-        network: str,
-        platform: str | None,
-        service: str | None,
-        image: str | None,
-        quiet: bool,
-    ) -> None:
-        self.gpus, self.cdi, self.network, self.platform = gpus, cdi, network, platform
-        self.service, self.image, self.quiet = service, image, quiet
+    def __init__(self, build: BuildOptions, image: str | None, gpus: str | None, cdi: bool, network: str) -> None:
+        self.build, self.image = build, image
+        self.gpus, self.cdi, self.network = gpus, cdi, network
 
-    def go(
-        self, context: str | None, engine: str, options: dict[str, object], timeout: float, only: tuple[str, ...]
-    ) -> Trial | None:
+    def go(self, timeout: float, only: tuple[str, ...]) -> Trial | None:
         """Run the test; None where the image could not be built."""
         from repro_audit.cli.smoke_runner import ImageRunner
         from repro_audit.smoke import host as hosts
         from repro_audit.smoke.trial import smoke
 
-        container = self._container(context)
-        chosen = build.chosen(engine, need=("run",))
-        with self._made(container, context, chosen, options) as name:
+        service, context = self.build.service, self.build.context or "."
+        container = self._container()
+        engine = chosen(self.build.engine.value, need=("run",))
+        with self._made(container, engine) as name:
             if name is None:
                 return None
-            request = self._request(name, container, chosen)
-            subject = self.image or (f"service {self.service}" if self.service else context or ".")
-            return smoke(ImageRunner(chosen, request, subject), hosts.look(), timeout=timeout, only=only)
+            request = self._request(name, container, engine)
+            subject = self.image or (f"service {service}" if service else context)
+            return smoke(ImageRunner(engine, request, subject), hosts.look(), timeout=timeout, only=only)
 
-    def _container(self, context: str | None) -> Container | None:
-        if self.service is None:
+    def _container(self) -> Container | None:
+        if self.build.service is None:
             return None
         from repro_audit.cli.build_plan import find_service
 
-        return find_service(context or ".", self.service)[0]
+        return find_service(self.build.context or ".", self.build.service)[0]
 
-    def _made(
-        self, container: Container | None, context: str | None, engine: Engine, options: dict[str, object]
-    ) -> _Made:
+    def _made(self, container: Container | None, engine: Engine) -> _Made:
         if self.image is not None:
-            return _Made(engine, self.image)
+            return _Made(engine, self.build, self.image)
         if container is not None and container.build is None:
             if container.image is None:
                 raise CannotError(f"the service {container.name} has neither an image nor a build")
-            return _Made(engine, container.image.source.slice(container.image.span).strip("\"' "))
-        return _Made(engine, None, context, self.service, self.platform, options, self.quiet)
+            return _Made(engine, self.build, container.image.source.slice(container.image.span).strip("\"' "))
+        return _Made(engine, self.build)
 
     def _request(self, name: str, container: Container | None, engine: Engine) -> RunRequest:
         import shutil
@@ -159,7 +135,7 @@ class _Asked:
 
         hooked = shutil.which("nvidia-container-runtime-hook") or shutil.which("nvidia-container-runtime")
         cdi = self.cdi or ("cdi" in engine.info.features and hosts.look().cdi and not hooked)
-        request = RunRequest(name, gpus="all", cdi=cdi, network=self.network, platform=self.platform)
+        request = RunRequest(name, gpus="all", cdi=cdi, network=self.network, platform=self.build.platform)
         if container is not None:
             request = like_service(container, request)
         return replace(request, gpus=self.gpus) if self.gpus is not None else request
@@ -168,19 +144,8 @@ class _Asked:
 class _Made:
     """The image to test: one that is there, or one that is built for the test and removed after it."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        image: str | None,
-        context: str | None = None,
-        service: str | None = None,
-        platform: str | None = None,
-        options: dict[str, object] | None = None,
-        quiet: bool = False,
-    ) -> None:
-        self._engine, self._image = engine, image
-        self._context, self._service, self._platform = context, service, platform
-        self._options, self._quiet = options or {}, quiet
+    def __init__(self, engine: Engine, build: BuildOptions, image: str | None = None) -> None:
+        self._engine, self._build, self._image = engine, build, image
         self._built: str | None = None
 
     def __enter__(self) -> str | None:
@@ -191,21 +156,15 @@ class _Made:
         from repro_audit.container.engine import fresh_name
 
         self._built = f"{fresh_name()}:1"
-        planned = plan(
-            self._context,
-            service=self._service,
-            platform=self._platform,
-            tag=self._built,
-            **self._options,  # type: ignore[arg-type]
-        )
-        with display("building", quiet=self._quiet) as show:
+        planned = plan(self._build, tag=self._built)
+        with display("building", quiet=self._build.quiet) as show:
             built = self._engine.build(planned.request, on_line=show)
         if built.problem is not None:
             raise CannotError(built.problem)
         if not built.ok:
             import sys
 
-            sys.stderr.write(build.explained(planned, built.log))
+            sys.stderr.write(explained(planned, built.log))
             note("nothing to test: the build failed")
             return None
         return self._built

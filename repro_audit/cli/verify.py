@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repro_audit.cli import build
+from repro_audit.cli.build import chosen, explained
+from repro_audit.cli.build_options import BuildOptions, Network, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
@@ -35,16 +36,10 @@ class Format(str, enum.Enum):
     html = "html"
 
 
+@with_build_options
 def command(
-    context: build.Context = None,
-    file: build.File = None,
-    target: build.Target = None,
-    build_arg: build.BuildArgs = None,
-    secret: build.Secrets = None,
-    platform: build.Platform = None,
-    engine: build.EngineOption = build.EngineName.auto,
-    service: build.Service = None,
-    network: build.NetworkOption = build.Network.default,
+    build: BuildOptions,
+    network: Annotated[Network, typer.Option(help="What RUN instructions may reach.")] = Network.default,
     against: Annotated[
         str | None, typer.Option(help="Compare with this image or archive.", metavar="IMAGE|ARCHIVE")
     ] = None,
@@ -56,13 +51,12 @@ def command(
         typer.Option(min=0, help="The time to build for, in seconds (default: the last commit's).", metavar="SECONDS"),
     ] = None,
     vary: Annotated[
-        str, typer.Option(help=f"What changes in the second build: all, none, or some of {','.join(VARIATIONS)}.")
+        str, typer.Option(help=f"What changes in the second build: all, none, or some of {', '.join(VARIATIONS)}.")
     ] = "all",
     strict: Annotated[bool, typer.Option("--strict", help="Only an identical digest (level 4) will do.")] = False,
     format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
     record: Annotated[str | None, typer.Option(help="Keep the result for `check --record`.", metavar="FILE")] = None,
-    quiet: build.Quiet = False,
 ) -> int:
     """Build twice and compare every file: is the image the same when it is built again?
 
@@ -81,22 +75,12 @@ def command(
     with interruptible():
         try:
             if image is not None and against is not None:
-                return _report(_images(image, against, engine.value, platform), {}, format, output, strict)
+                return _report(_images(image, against, build.engine.value, build.platform), {}, format, output, strict)
             from repro_audit.cli.build_plan import plan
 
-            planned = plan(
-                context,
-                file=file,
-                target=target,
-                build_args=build_arg or (),
-                secrets=secret or (),
-                platform=platform,
-                service=service,
-                network=network.value,
-                no_cache=True,
-            )
-            run = _Run(planned, varied, source_date_epoch, against, quiet)
-            return run.go(build.chosen(engine.value), record, format, output, strict)
+            planned = plan(build, network=network.value, no_cache=True)
+            run = _Run(planned, varied, source_date_epoch, against, build.quiet)
+            return run.go(chosen(build.engine.value), record, format, output, strict)
         except (EngineError, ArchiveError) as error:
             raise CannotError(str(error)) from None
 
@@ -178,7 +162,7 @@ class _Run:
             raise CannotError(built.problem)
         if built.ok:
             return built
-        sys.stderr.write(build.explained(self.planned, built.log))
+        sys.stderr.write(explained(self.planned, built.log))
         note("nothing to compare: the build failed")
         return None
 
