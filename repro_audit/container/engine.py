@@ -139,28 +139,27 @@ class BuildRequest:
                 found.append((name, value))
         return found
 
-    def words(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[list[str], dict[str, str]]:
-        """`--build-arg` options, and the variables through which values that nobody may see in a list of processes are
-        handed over.
+    def options(self, extra: Sequence[tuple[str, str]] = ()) -> tuple[list[str], dict[str, str]]:
+        """The options that every engine's `build` knows, with `extra` build arguments, and the variables through which
+        values that nobody may see in a list of processes are handed over.
         """
-        words: list[str] = []
-        variables: dict[str, str] = {}
+        words = [f"--file={self.dockerfile}"]
+        hidden: dict[str, str] = {}
         for name, value in (*self.argument_values(), *extra):
             hide = looks_secret(name, value) and not name.upper().startswith(_STEERING) and "\0" not in value
             if hide and name.isidentifier() and name not in ("PATH", "HOME"):
-                variables[name] = value
+                hidden[name] = value
                 words.append(f"--build-arg={name}")
             else:
                 words.append(f"--build-arg={name}={value}")
-        return words, variables
-
-    def secret_words(self) -> list[str]:
-        """`--secret` options."""
-        found = []
         for secret in self.secrets:
             source = f"src={os.path.abspath(secret.file)}" if secret.file is not None else f"env={secret.variable}"
-            found.append(f"--secret={names.fields(f'id={secret.id}', source)}")
-        return found
+            words.append(f"--secret={names.fields(f'id={secret.id}', source)}")
+        words += [f"--target={self.target}"] if self.target else []
+        words += [f"--platform={self.platform}"] if self.platform else []
+        words += ["--no-cache"] if self.no_cache else []
+        words += [f"--network={self.network}"] if self.network != "default" else []
+        return words, hidden
 
     def variables(self) -> dict[str, str]:
         """What the engine's program finds in its environment."""
@@ -170,6 +169,19 @@ class BuildRequest:
         if self.zone:
             found["TZ"] = self.zone
         return found
+
+
+@dataclass(slots=True, frozen=True)
+class BuildCommand:
+    """How one engine builds a request: its subcommand, the options, and the variables that go with them. `in_force` is
+    what makes the image reproducible, with its value; `exports` is true where the command writes the archive itself.
+    """
+
+    verb: str
+    options: Sequence[str]
+    env: Mapping[str, str]
+    in_force: Mapping[str, str]
+    exports: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -245,7 +257,8 @@ class EngineInfo:
 
     `program` is how it is called. `builder` is `classic`, `buildkit` or `buildah`. `features` are among `secrets`,
     `epoch` (SOURCE_DATE_EPOCH), `rewrite` (BuildKit's rewrite-timestamp and its like), `timestamp` (buildah's
-    `--timestamp`), `hostname`, `run`, `gpus`, `cdi`, `load`. `notes` tell what the user should know about it.
+    `--timestamp`), `hostname`, `run`, `gpus`, `cdi`, `load` (a built image lands in its store), `archive` (a build
+    writes an archive without its store). `notes` tell what the user should know about it.
     """
 
     name: str
@@ -308,10 +321,49 @@ class Engine(ABC):
             need_space(archive, 256 << 20)
         return self._build(request, archive, on_line, timeout)
 
-    @abstractmethod
     def _build(
         self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
-    ) -> Built: ...
+    ) -> Built:
+        command = self._command(request, archive)
+        name = request.tag if archive is None else f"{fresh_name()}:1"
+        tagged = [f"--tag={name}"] if name is not None and not command.exports else []
+        with scratch() as folder:
+            identity = os.path.join(folder, "image-id")
+            try:
+                done = self.command(
+                    command.verb,
+                    f"--iidfile={identity}",
+                    *command.options,
+                    *tagged,
+                    "--",
+                    request.context,
+                    timeout=timeout,
+                    on_line=on_line,
+                    env={**request.variables(), **command.env},
+                    redactor=request.redactor(),
+                    umask=request.umask,
+                )
+                image = None
+                if done.ok and archive is None and "load" in self.info.features:
+                    image = _read_id(identity)
+                elif done.ok and archive is not None and name is not None and not command.exports:
+                    self.save(name, archive)
+            finally:
+                if archive is not None and name is not None and not command.exports:
+                    with shielded():
+                        self.remove(name)
+        return Built(done.ok, image, done.text, done.seconds, self._problem(done), command.in_force)
+
+    @abstractmethod
+    def _command(self, request: BuildRequest, archive: str | None) -> BuildCommand: ...
+
+    def _problem(self, done: Outcome) -> str | None:
+        """Why the engine, and not the build, failed."""
+        if done.timed_out:
+            return f"the build did not end within {done.seconds:.0f} s"
+        if done.status < 0:
+            return f"the engine's program was killed by signal {-done.status}"
+        return None
 
     @abstractmethod
     def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
@@ -361,6 +413,14 @@ def fresh_name() -> str:
     import secrets
 
     return f"repro-audit-{secrets.token_hex(6)}"
+
+
+def _read_id(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read(200).strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def need_space(path: str, size: int) -> None:

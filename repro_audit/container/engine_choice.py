@@ -49,7 +49,7 @@ def detect(name: str) -> EngineInfo | Attempt:
 
 def engine(info: EngineInfo) -> Engine:
     """What drives the engine that was found."""
-    if info.name == "buildx":
+    if info.name == "buildx" or "plugin" in info.features:
         from repro_audit.container.engine_buildx import Buildx
 
         return Buildx(info)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from repro_audit.container import engine_names as names
 from repro_audit.container.engine import (
     Attempt,
+    BuildCommand,
     BuildRequest,
-    Built,
     Engine,
     EngineError,
     EngineInfo,
@@ -56,29 +56,33 @@ def detect(program: str = PROGRAM) -> EngineInfo | Attempt:
     if "podman" in json.dumps(document).lower():
         return Attempt("docker", "`docker` is podman here", "use --engine podman")
     info = _info(program)
-    version = str(server.get("Version", "?"))
+    # the version of the interface tells what a daemon can do, whatever its makers call their version
+    api = number(str(server.get("ApiVersion", "0")))
     features = {"run", "gpus", "load"}
-    if number(version) >= (25, 0) and info.get("CDISpecDirs"):
+    if api >= (1, 44) and info.get("CDISpecDirs"):
         features.add("cdi")
-    builder, notes, buildkit = "classic", [], ""
+    version, builder, notes = str(server.get("Version", "?")), "classic", []
     has_plugin = run([program, "buildx", "version"], timeout=20.0).ok
-    if os.environ.get("DOCKER_BUILDKIT") != "0" and number(str(server.get("ApiVersion", "0"))) >= (1, 39):
+    if os.environ.get("DOCKER_BUILDKIT") != "0" and api >= (1, 39):
         if has_plugin or number(str(client.get("Version", "0"))) < (23, 0):
             builder = "buildkit"
             features |= {"secrets", "hostname"}
-            if number(version) >= (24, 0):
+            if api >= (1, 43):
                 features.add("epoch")
-            buildkit = f"of Docker {version}"
         else:
             notes.append("the docker client has no buildx plugin: images are built with the classic builder")
-    security = json.dumps(info.get("SecurityOptions"))
+    if builder == "buildkit" and has_plugin:
+        features.add("plugin")
+        if "io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")):
+            # only with containerd's image store does the daemon's BuildKit export, and date, files itself
+            features |= {"archive"} | ({"rewrite"} if api >= (1, 45) else set())
     return EngineInfo(
         "docker",
         (program,),
         version,
         builder,
-        buildkit,
-        "rootless" in security,
+        f"of Docker {version}" if builder == "buildkit" else "",
+        "rootless" in json.dumps(info.get("SecurityOptions")),
         frozenset(features),
         None,
         tuple(notes),
@@ -109,56 +113,20 @@ def number(version: str) -> tuple[int, ...]:
 class Docker(Engine):
     """Docker's own client and daemon."""
 
-    def _build(
-        self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
-    ) -> Built:
-        name = request.tag or fresh_name()
-        temporary = archive is not None or request.tag is None
+    def _command(self, request: BuildRequest, archive: str | None) -> BuildCommand:
         buildkit = self.info.builder == "buildkit"
-        epoch = request.epoch if "epoch" in self.info.features else None
-        extra: list[tuple[str, str]] = []
-        if epoch is not None:
-            extra.append(("SOURCE_DATE_EPOCH", str(epoch)))
-        if buildkit and request.hostname:
-            extra.append(("BUILDKIT_SANDBOX_HOSTNAME", request.hostname))
-        words, hidden = request.words(extra)
-        options = [f"--file={request.dockerfile}", *words, *request.secret_words()]
-        if archive is not None:
-            options.append(f"--tag={fresh_name()}:1" if not request.tag else f"--tag={request.tag}")
-            name = options[-1].partition("=")[2]
-        elif request.tag:
-            options.append(f"--tag={request.tag}")
-        options += [f"--target={request.target}"] if request.target else []
-        options += [f"--platform={request.platform}"] if request.platform else []
-        options += ["--no-cache"] if request.no_cache else []
-        options += [f"--network={request.network}"] if request.network != "default" else []
-        options += ["--progress=plain"] if buildkit else ["--force-rm"]
-        env = {**request.variables(), **hidden, "DOCKER_BUILDKIT": "1" if buildkit else "0"}
-        from repro_audit.container.engine import scratch
+        extra, in_force = buildkit_arguments(self.info, request) if buildkit else ([], {})
+        options, hidden = request.options(extra)
+        options.append("--progress=plain" if buildkit else "--force-rm")
+        return BuildCommand("build", options, {**hidden, "DOCKER_BUILDKIT": "1" if buildkit else "0"}, in_force)
 
-        with scratch() as folder:
-            identity = os.path.join(folder, "image-id")
-            command = ("build", f"--iidfile={identity}", *options, "--", request.context)
-            try:
-                done = self.command(
-                    *command,
-                    timeout=timeout,
-                    on_line=on_line,
-                    env=env,
-                    redactor=request.redactor(),
-                    umask=request.umask,
-                )
-                problem = _problem(done)
-                image = _read(identity) if done.ok else None
-                if done.ok and archive is not None:
-                    self.save(name, archive)
-                    image = None
-            finally:
-                if temporary and archive is not None:
-                    with shielded():
-                        self.remove(name)
-        in_force = {"SOURCE_DATE_EPOCH": str(epoch)} if epoch is not None else {}
-        return Built(done.ok, image, done.text, done.seconds, problem, in_force)
+    def _problem(self, done: Outcome) -> str | None:
+        problem = super()._problem(done)
+        tail = done.stderr[-2000:]
+        gone = any(sign in tail for sign in _GONE) or "rpc error: code = Unavailable" in tail
+        if problem is None and not done.ok and (gone or "unexpected EOF" in tail[-300:]):
+            return f"the daemon went away: {done.last_line}"
+        return problem
 
     def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
         """`docker save`, when there is room for it."""
@@ -194,6 +162,17 @@ class Docker(Engine):
         if not names.is_image(image):
             raise EngineError(f"{image!r} is no valid image name")
         return image
+
+
+def buildkit_arguments(info: EngineInfo, request: BuildRequest) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The build arguments that BuildKit itself reads, and which of them make images reproducible."""
+    extra, in_force = [], {}
+    if request.epoch is not None and "epoch" in info.features:
+        in_force["SOURCE_DATE_EPOCH"] = str(request.epoch)
+        extra.append(("SOURCE_DATE_EPOCH", str(request.epoch)))
+    if request.hostname:
+        extra.append(("BUILDKIT_SANDBOX_HOSTNAME", request.hostname))
+    return extra, in_force
 
 
 def run_words(request: RunRequest, name: str) -> tuple[list[str], dict[str, str]]:
@@ -271,29 +250,3 @@ def _run(
                 except EngineError:
                     pass
     return done
-
-
-def _problem(done: Outcome) -> str | None:
-    """Why the engine, and not the build, failed."""
-    if done.ok:
-        return None
-    if done.timed_out:
-        return f"the build did not end within {done.seconds:.0f} s"
-    if done.status < 0:
-        return f"the engine's program was killed by signal {-done.status}"
-    tail = done.stderr[-2000:]
-    if (
-        any(sign in tail for sign in _GONE)
-        or "rpc error: code = Unavailable" in tail
-        or "unexpected EOF" in tail[-300:]
-    ):
-        return f"the daemon went away: {done.last_line}"
-    return None
-
-
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read(200).strip() or None
-    except (OSError, ValueError):
-        return None

@@ -10,6 +10,7 @@ from repro_audit.container import engine_docker
 from repro_audit.container import engine_names as names
 from repro_audit.container.engine import (
     Attempt,
+    BuildCommand,
     BuildRequest,
     Built,
     Engine,
@@ -116,60 +117,33 @@ class Podman(Engine):
     def _build(
         self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
     ) -> Built:
-        features = self.info.features
         if request.network == "none" and self._isolation() == "chroot":
             raise EngineError(f"{self.info.name} cannot keep a build off the network where it isolates by chroot only")
-        temporary = None if archive is None and request.tag else f"{fresh_name()}:1"
-        tag = request.tag if archive is None and request.tag else temporary
-        words, hidden = request.words()
-        options = [f"--file={request.dockerfile}", *words, *request.secret_words(), f"--tag={tag}", "--force-rm"]
-        options += [f"--target={request.target}"] if request.target else []
-        options += [f"--platform={request.platform}"] if request.platform else []
-        options += ["--no-cache"] if request.no_cache else []
+        before = self._working()
+        finished = False
+        try:
+            built = super()._build(request, archive, on_line, timeout)
+            finished = built.problem is None
+        finally:
+            if not finished:
+                with shielded():
+                    self._clear(before)
+        return built
+
+    def _command(self, request: BuildRequest, archive: str | None) -> BuildCommand:
+        options, hidden = request.options()
         # a layer for each instruction, as docker makes them: so each file leads back to one
-        options.append(f"--layers={str(request.layers).lower()}")
-        options += [f"--network={request.network}"] if request.network != "default" else []
+        options += ["--force-rm", f"--layers={str(request.layers).lower()}"]
         options += [f"--isolation={self.info.isolation}"] if self.info.isolation else []
         in_force = {}
-        if request.epoch is not None:
-            if "epoch" in features and request.rewrite:
+        if request.epoch is not None and request.rewrite:
+            if "epoch" in self.info.features:
                 options += [f"--source-date-epoch={request.epoch}", "--rewrite-timestamp"]
                 in_force = {"SOURCE_DATE_EPOCH": str(request.epoch), "rewrite-timestamp": "true"}
-            elif request.rewrite:
+            else:
                 options.append(f"--timestamp={request.epoch}")
                 in_force = {"--timestamp": str(request.epoch)}
-        env = {**request.variables(), **hidden}
-        with scratch() as folder:
-            identity = os.path.join(folder, "image-id")
-            before = self._working()
-            finished = False
-            try:
-                done = self.command(
-                    "build" if self.info.name == "podman" else "bud",
-                    f"--iidfile={identity}",
-                    *options,
-                    "--",
-                    request.context,
-                    timeout=timeout,
-                    on_line=on_line,
-                    env=env,
-                    redactor=request.redactor(),
-                    umask=request.umask,
-                )
-                finished = not done.timed_out and done.status >= 0
-                image = engine_docker._read(identity) if done.ok else None
-                if done.ok and archive is not None and tag is not None:
-                    self.save(tag, archive)
-                    image = None
-            finally:
-                with shielded():
-                    if not finished:
-                        self._clear(before, request)
-                    if temporary is not None and archive is not None:
-                        self.remove(temporary)
-        if image is not None and temporary is not None:
-            self._untag(temporary)
-        return Built(done.ok, image, done.text, done.seconds, _problem(done), in_force)
+        return BuildCommand("build" if self.info.name == "podman" else "bud", options, hidden, in_force)
 
     def _isolation(self) -> str | None:
         return self.info.isolation or os.environ.get("BUILDAH_ISOLATION")
@@ -214,10 +188,6 @@ class Podman(Engine):
         except EngineError:
             pass
 
-    def _untag(self, name: str) -> None:
-        if self.info.name == "podman":
-            self.command("untag", name, name)
-
     def has(self, image: str) -> bool:
         """Whether the store has it."""
         if not names.is_image(image):
@@ -250,7 +220,7 @@ class Podman(Engine):
         except EngineError:
             return set()
 
-    def _clear(self, before: set[str], request: BuildRequest) -> None:
+    def _clear(self, before: set[str]) -> None:
         """Remove the containers that an interrupted build of ours left behind."""
         for container in sorted(self._working() - before):
             if names.is_image(container):
@@ -268,11 +238,3 @@ def _bytes(text: str) -> int:
         return int(float(number) * {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit.upper()])
     except (ValueError, KeyError):
         return 1 << 28
-
-
-def _problem(done: Outcome) -> str | None:
-    if done.timed_out:
-        return f"the build did not end within {done.seconds:.0f} s"
-    if done.status < 0:
-        return f"the engine's program was killed by signal {-done.status}"
-    return None

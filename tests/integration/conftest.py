@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # `daemons` is no package: pytest imports each file on its own
 from daemons import (
     CACHE,
+    MOBY,
     Daemon,
     Registry,
     Rig,
@@ -26,8 +27,6 @@ from daemons import (
     program,
     unmount_below,
 )
-
-RIGS = ("docker", "docker-buildkit", "buildx", "podman", "buildah")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -119,29 +118,51 @@ def environment(state: Path, registry: Registry) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def dockerd(state: Path, registry: Registry) -> Iterator[None]:
-    """A Docker daemon that touches neither the machine's network nor its store."""
-    serve = program("engine", "dockerd")
+    """Debian's Docker daemon."""
     program("engine", "docker")
-    words = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", f"unix://{state}/docker.sock"]
-    words += [
-        "--data-root",
-        f"{state}/docker",
-        "--exec-root",
-        f"{state}/docker-run",
-        "--pidfile",
-        f"{state}/docker.pid",
-    ]
-    words += ["--insecure-registry", registry.address]
-    daemon = Daemon(state / "dockerd.log", serve, *words)
-    daemon.wait_for(lambda: connects(state / "docker.sock"), "a docker daemon", "engine")
+    yield from _docker_daemon(program("engine", "dockerd"), state / "docker", registry, "engine")
+
+
+@pytest.fixture(scope="session")
+def moby(state: Path, registry: Registry, cdi: Path) -> Iterator[None]:
+    """A current Docker daemon, with the image store of containerd."""
+    serve = program("moby", str(MOBY / "dockerd"))
+    program("moby", str(MOBY / "containerd"), "containerd")
+    yield from _docker_daemon(serve, state / "moby", registry, "moby", f"--cdi-spec-dir={cdi}")
+
+
+@pytest.fixture(scope="session")
+def cdi(state: Path) -> Path:
+    """The folder in which engines look for specifications of devices."""
+    (state / "cdi").mkdir()
+    return state / "cdi"
+
+
+def _docker_daemon(serve: str, folder: Path, registry: Registry, group: str, *more: str) -> Iterator[None]:
+    """A Docker daemon that touches neither the machine's network nor its store; its socket is `FOLDER.sock`."""
+    words = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", f"unix://{folder}.sock"]
+    words += ["--data-root", str(folder), "--exec-root", f"{folder}-run", "--pidfile", f"{folder}.pid"]
+    words += ["--insecure-registry", registry.address, *more]
+    path = os.pathsep.join([str(Path(serve).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    # clients of any age may ask
+    daemon = Daemon(Path(f"{folder}.log"), serve, *words, env={"PATH": path, "DOCKER_MIN_API_VERSION": "1.24"})
+    daemon.wait_for(lambda: connects(Path(f"{folder}.sock")), "a docker daemon", group)
     yield
     daemon.stop()
 
 
 @pytest.fixture(scope="session")
-def buildkitd(state: Path, environment: dict[str, str], registry: Registry) -> Iterator[None]:
+def buildx(state: Path) -> str:
+    """The program buildx, where every engine finds it."""
+    found = program("buildkit", "buildx", "docker-buildx")
+    os.symlink(found, state / "bin" / "buildx")
+    return found
+
+
+@pytest.fixture(scope="session")
+def buildkitd(state: Path, environment: dict[str, str], registry: Registry, buildx: str) -> Iterator[None]:
     """A current BuildKit, selected in buildx."""
-    serve, buildx = program("buildkit", "buildkitd"), program("buildkit", "buildx", "docker-buildx")
+    serve = program("buildkit", "buildkitd")
     program("buildkit", "runc")
     config = state / "buildkitd.toml"
     config.write_text(
@@ -151,7 +172,6 @@ def buildkitd(state: Path, environment: dict[str, str], registry: Registry) -> I
     )
     daemon = Daemon(state / "buildkitd.log", serve, "--config", str(config))
     daemon.wait_for(lambda: connects(state / "buildkit.sock"), "a BuildKit daemon", "buildkit")
-    os.symlink(buildx, state / "bin" / "buildx")
     made = subprocess.run(
         [buildx, "create", "--name=tests", "--driver=remote", "--use", f"unix://{state}/buildkit.sock"],
         env=environment,
@@ -188,6 +208,14 @@ def _rig(name: str, request: pytest.FixtureRequest, environment: dict[str, str],
         env["DOCKER_HOST"] = f"unix://{state}/nothing.sock"
         env["BUILDX_BUILDER"] = "tests"
         return Rig(name, "buildx", env, base, "default", "buildkit")
+    if name == "moby":
+        request.getfixturevalue("moby")
+        plugins = state / "moby-config" / "cli-plugins"
+        if not plugins.exists():
+            plugins.mkdir(parents=True)
+            os.symlink(request.getfixturevalue("buildx"), plugins / "docker-buildx")
+        env |= {"DOCKER_HOST": f"unix://{state}/moby.sock", "DOCKER_CONFIG": str(plugins.parent)}
+        return Rig(name, "docker", env, base, "none", "buildkit")
     program("engine", name)
     return Rig(name, name, env, base, "default", "buildah")
 

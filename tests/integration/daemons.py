@@ -22,6 +22,7 @@ import pytest
 
 GO_BIN = Path(os.environ.get("GOBIN") or Path.home() / "go" / "bin")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repro-audit"
+MOBY = CACHE / "moby"  # a current Docker, which must not hide Debian's
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 

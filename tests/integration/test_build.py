@@ -8,7 +8,7 @@ import time
 import pytest
 from daemons import Rig
 
-EVERY = ("docker", "docker-buildkit", "buildx", "podman", "buildah")
+EVERY = ("docker", "docker-buildkit", "moby", "buildx", "podman", "buildah")
 every_engine = pytest.mark.parametrize("rig", EVERY, indirect=True)
 with_secrets = pytest.mark.parametrize("rig", EVERY[1:], indirect=True)
 
