@@ -49,11 +49,9 @@ def expand(content: Excerpt, variables: Mapping[str, str]) -> Expansion:
     """
     if "$" not in content.text:
         return Expansion(content)
-    parts: list[tuple[str, int, int]] = []
-    unknown: list[str] = []
-    errors: list[Error] = []
-    _expand(content, 0, len(content.text), variables, parts, unknown, errors, 0)
-    return Expansion(join(content.source, parts), tuple(dict.fromkeys(unknown)), tuple(errors))
+    reading = _Reading(content, variables)
+    reading.read(0, len(content.text))
+    return Expansion(join(content.source, reading.parts), tuple(dict.fromkeys(reading.unknown)), tuple(reading.errors))
 
 
 def env_file(source: Source) -> dict[str, str]:
@@ -75,77 +73,92 @@ def env_file(source: Source) -> dict[str, str]:
     return found
 
 
-def _expand(
-    content: Excerpt,
-    start: int,
-    end: int,
-    variables: Mapping[str, str],
-    parts: list[tuple[str, int, int]],
-    unknown: list[str],
-    errors: list[Error],
-    depth: int,
-) -> None:
-    text = content.text
-    at = start
-    while at < end:
-        match = _DOLLAR.search(text, at, end)
-        if match is None:
-            _copy(content, at, end, parts)
-            return
-        _copy(content, at, match.start(), parts)
-        at = match.end()
-        if match.group("escaped"):
-            _put(content, "$", match.start(), at, parts)
-        elif match.group("named"):
-            value = variables.get(match.group("named"))
+class _Reading:
+    """One pass over `content`. `parts` collects the result piece by piece, each with the place that it comes from."""
+
+    __slots__ = ("content", "depth", "errors", "parts", "unknown", "variables")
+
+    def __init__(self, content: Excerpt, variables: Mapping[str, str]) -> None:
+        self.content = content
+        self.variables = variables
+        self.parts: list[tuple[str, int, int]] = []
+        self.unknown: list[str] = []
+        self.errors: list[Error] = []
+        self.depth = 0
+
+    def read(self, start: int, end: int) -> None:
+        """Read from `start` to `end`."""
+        text, at = self.content.text, start
+        while at < end:
+            match = _DOLLAR.search(text, at, end)
+            if match is None:
+                self._copy(at, end)
+                return
+            self._copy(at, match.start())
+            at = match.end()
+            if match.group("escaped"):
+                self._put("$", match.start(), at)
+            elif match.group("named"):
+                value = self.variables.get(match.group("named"))
+                if value is None:
+                    self.unknown.append(match.group("named"))
+                    value = match.group()
+                self._put(value, match.start(), at)
+            elif match.group("open"):
+                at = self._braced(match.start(), at, end)
+            else:
+                self._fail(match.start(), at)
+
+    def _braced(self, start: int, inside: int, end: int) -> int:
+        """Handles `${...}` beginning at `start`, and says where it ends."""
+        text = self.content.text
+        close = _closing(text, inside, end)
+        name = _NAME.match(text, inside, end)
+        operator = _OPERATOR.match(text, name.end(), end) if name else None
+        if close < 0 or name is None or (operator is None and name.end() != close) or self.depth >= _MAX_NESTING:
+            stop = close + 1 if close >= 0 else end
+            self._fail(start, stop)
+            return stop
+        value = self.variables.get(name.group())
+        sign = operator.group() if operator else ""
+        empty = value is None or (value == "" and sign.startswith(":"))
+        if sign[-1:] == "+":
             if value is None:
-                unknown.append(match.group("named"))
-                value = match.group()
-            _put(content, value, match.start(), at, parts)
-        elif match.group("open"):
-            at = _braced(content, match.start(), at, end, variables, parts, unknown, errors, depth)
+                self.unknown.append(name.group())
+            elif not empty and operator:
+                self._nested(operator.end(), close)
+        elif sign[-1:] == "-" and empty and operator:
+            self._nested(operator.end(), close)
+        elif value is None or (empty and sign[-1:] == "?"):
+            self.unknown.append(name.group())
+            self._copy(start, close + 1)
         else:
-            _fail(content, match.start(), at, errors)
-            _copy(content, match.start(), at, parts)
+            self._put(value, start, close + 1)
+        return close + 1
 
+    def _nested(self, start: int, end: int) -> None:
+        self.depth += 1
+        self.read(start, end)
+        self.depth -= 1
 
-def _braced(
-    content: Excerpt,
-    start: int,
-    inside: int,
-    end: int,
-    variables: Mapping[str, str],
-    parts: list[tuple[str, int, int]],
-    unknown: list[str],
-    errors: list[Error],
-    depth: int,
-) -> int:
-    """Handles `${...}` beginning at `start`, and says where it ends."""
-    text = content.text
-    close = _closing(text, inside, end)
-    name = _NAME.match(text, inside, end)
-    operator = _OPERATOR.match(text, name.end(), end) if name else None
-    if close < 0 or name is None or (operator is None and name.end() != close) or depth >= _MAX_NESTING:
-        stop = close + 1 if close >= 0 else end
-        _fail(content, start, stop, errors)
-        _copy(content, start, stop, parts)
-        return stop
-    value = variables.get(name.group())
-    sign = operator.group() if operator else ""
-    empty = value is None or (value == "" and sign.startswith(":"))
-    if sign[-1:] == "+":
-        if value is None:
-            unknown.append(name.group())
-        elif not empty and operator:
-            _expand(content, operator.end(), close, variables, parts, unknown, errors, depth + 1)
-    elif sign[-1:] == "-" and empty and operator:
-        _expand(content, operator.end(), close, variables, parts, unknown, errors, depth + 1)
-    elif value is None or (empty and sign[-1:] == "?"):
-        unknown.append(name.group())
-        _copy(content, start, close + 1, parts)
-    else:
-        _put(content, value, start, close + 1, parts)
-    return close + 1
+    def _fail(self, start: int, end: int) -> None:
+        """What cannot be read stays as it is written."""
+        shown = self.content.text[start : min(end, start + 60)]
+        message = f"invalid interpolation format: `{shown}`; write `$$` for a dollar sign of your own"
+        self.errors.append(Error(self.content.span(start, end), message))
+        self._copy(start, end)
+
+    def _copy(self, start: int, end: int) -> None:
+        if end > start:
+            piece = self.content.sub(start, end)
+            count = len(piece.pieces)
+            for index, (at, place, length) in enumerate(piece.pieces):
+                stop = piece.pieces[index + 1][0] if index + 1 < count else len(piece.text)
+                self.parts.append((piece.text[at:stop], place, length))
+
+    def _put(self, value: str, start: int, end: int) -> None:
+        span = self.content.span(start, end)
+        self.parts.append((value, span.start, span.end - span.start))
 
 
 def _closing(text: str, at: int, end: int) -> int:
@@ -159,23 +172,3 @@ def _closing(text: str, at: int, end: int) -> int:
                 return match.start()
             depth -= 1
     return -1
-
-
-def _fail(content: Excerpt, start: int, end: int, errors: list[Error]) -> None:
-    shown = content.text[start : min(end, start + 60)]
-    message = f"invalid interpolation format: `{shown}`; write `$$` for a dollar sign of your own"
-    errors.append(Error(content.span(start, end), message))
-
-
-def _copy(content: Excerpt, start: int, end: int, parts: list[tuple[str, int, int]]) -> None:
-    if end > start:
-        piece = content.sub(start, end)
-        count = len(piece.pieces)
-        for index, (at, place, length) in enumerate(piece.pieces):
-            stop = piece.pieces[index + 1][0] if index + 1 < count else len(piece.text)
-            parts.append((piece.text[at:stop], place, length))
-
-
-def _put(content: Excerpt, value: str, start: int, end: int, parts: list[tuple[str, int, int]]) -> None:
-    span = content.span(start, end)
-    parts.append((value, span.start, span.end - span.start))
