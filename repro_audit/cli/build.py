@@ -29,7 +29,7 @@ def command(
     Exit status: 0 built; 1 the build failed; 2 no engine works, or it could not do its work.
     """
     from repro_audit.cli.build_plan import plan
-    from repro_audit.container.engine import EngineError
+    from repro_audit.container.engine_error import EngineError
     from repro_audit.container.process import interruptible
 
     planned = plan(build, tag=tag, network=network.value, no_cache=no_cache)

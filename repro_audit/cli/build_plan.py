@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.cli.problem import CannotError
-from repro_audit.container.engine import BuildRequest, EngineError, Secret
+from repro_audit.container.engine_error import EngineError
+from repro_audit.container.engine_request import BuildRequest, Secret
 
 if TYPE_CHECKING:
     from repro_audit.cli.build_options import BuildOptions

@@ -14,7 +14,8 @@ from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
 if TYPE_CHECKING:
-    from repro_audit.container.engine import Engine, RunRequest
+    from repro_audit.container.engine import Engine
+    from repro_audit.container.engine_request import RunRequest
     from repro_audit.facts.container import Container
     from repro_audit.smoke.trial import Trial
 
@@ -58,7 +59,7 @@ def command(
 
     Exit status: 0 CUDA works; 1 the image fails; 2 it could not be tested.
     """
-    from repro_audit.container.engine import EngineError, NoEngineError
+    from repro_audit.container.engine_error import EngineError, NoEngineError
     from repro_audit.container.process import interruptible
     from repro_audit.smoke.report import render_json, render_text
 
@@ -130,7 +131,7 @@ class _Asked:
         import shutil
 
         from repro_audit.cli.smoke_runner import like_service
-        from repro_audit.container.engine import RunRequest
+        from repro_audit.container.engine_request import RunRequest
         from repro_audit.smoke import host as hosts
 
         hooked = shutil.which("nvidia-container-runtime-hook") or shutil.which("nvidia-container-runtime")
@@ -186,7 +187,7 @@ def _on_host(timeout: float, only: tuple[str, ...]) -> Trial:
 
 
 def _no_engine(error: object, subject: str) -> Trial:
-    from repro_audit.container.engine import NoEngineError
+    from repro_audit.container.engine_error import NoEngineError
     from repro_audit.smoke.engine_error import Host
     from repro_audit.smoke.outcome import Diagnosis
     from repro_audit.smoke.trial import Trial

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from repro_audit.container.engine import Engine, EngineError, RunRequest, scratch
+from repro_audit.container.engine import Engine, scratch
+from repro_audit.container.engine_error import EngineError
+from repro_audit.container.engine_request import RunRequest
 from repro_audit.container.process import Outcome, ProcessError, run
 from repro_audit.smoke.runner import Ran
 

@@ -18,7 +18,8 @@ from repro_audit.cli.problem import CannotError
 
 if TYPE_CHECKING:
     from repro_audit.cli.build_plan import Plan
-    from repro_audit.container.engine import BuildRequest, Built, Engine
+    from repro_audit.container.engine import Built, Engine
+    from repro_audit.container.engine_request import BuildRequest
     from repro_audit.verify.comparison import Comparison
     from repro_audit.verify.instruction import InstructionPlace
 
@@ -64,7 +65,7 @@ def command(
     could not be done.
     """
     from repro_audit.container.archive_error import ArchiveError
-    from repro_audit.container.engine import EngineError
+    from repro_audit.container.engine_error import EngineError
     from repro_audit.container.process import interruptible
 
     if image is not None and against is None:

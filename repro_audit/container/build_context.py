@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro_audit.container.engine import EngineError, need_space
+from repro_audit.container.engine import need_space
+from repro_audit.container.engine_error import EngineError
 from repro_audit.container.process import ProcessError, run
 from repro_audit.source import Source
 

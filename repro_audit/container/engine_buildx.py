@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from repro_audit.container import engine_docker
-from repro_audit.container.engine import Attempt, BuildCommand, BuildRequest, EngineError, EngineInfo
+from repro_audit.container.engine import BuildCommand, EngineInfo
 from repro_audit.container.engine_docker import Docker, number
+from repro_audit.container.engine_error import Attempt, EngineError
 from repro_audit.container.engine_names import fields
+from repro_audit.container.engine_request import BuildRequest
 from repro_audit.container.process import Outcome, ProcessError, run
 
 _GET = "install buildx (https://docs.docker.com/build/install-buildx/)"

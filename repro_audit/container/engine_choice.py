@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from repro_audit.container.engine import ENGINES, Attempt, Engine, EngineError, EngineInfo, NoEngineError
+from repro_audit.container.engine import ENGINES, Engine, EngineInfo
+from repro_audit.container.engine_error import Attempt, EngineError, NoEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Collection

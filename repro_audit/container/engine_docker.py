@@ -10,17 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 from repro_audit.container import engine_names as names
-from repro_audit.container.engine import (
-    Attempt,
-    BuildCommand,
-    BuildRequest,
-    Engine,
-    EngineError,
-    EngineInfo,
-    RunRequest,
-    fresh_name,
-    need_space,
-)
+from repro_audit.container.engine import BuildCommand, Engine, EngineInfo, fresh_name, need_space
+from repro_audit.container.engine_error import Attempt, EngineError
+from repro_audit.container.engine_request import BuildRequest, RunRequest
 from repro_audit.container.engine_secrets import looks_secret
 from repro_audit.container.process import Outcome, ProcessError, run, shielded
 

@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING
 
 from repro_audit.container import engine_docker
 from repro_audit.container import engine_names as names
-from repro_audit.container.engine import (
-    Attempt,
-    BuildCommand,
-    BuildRequest,
-    Built,
-    Engine,
-    EngineError,
-    EngineInfo,
-    RunRequest,
-    fresh_name,
-    need_space,
-    scratch,
-)
+from repro_audit.container.engine import BuildCommand, Built, Engine, EngineInfo, fresh_name, need_space, scratch
+from repro_audit.container.engine_error import Attempt, EngineError
+from repro_audit.container.engine_request import BuildRequest, RunRequest
 from repro_audit.container.process import Outcome, ProcessError, run, shielded
 
 if TYPE_CHECKING:

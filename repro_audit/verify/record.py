@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.container.build_context import digest
-from repro_audit.container.engine import EngineError
+from repro_audit.container.engine_error import EngineError
 
 if TYPE_CHECKING:
     from repro_audit.verify.comparison import Comparison

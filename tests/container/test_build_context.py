@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from repro_audit.container.build_context import commit_time, copy, digest, entries
-from repro_audit.container.engine import EngineError, need_space, scratch
+from repro_audit.container.engine import need_space, scratch
+from repro_audit.container.engine_error import EngineError
 
 
 def test_ignored_files_do_not_reach_the_builder(write) -> None:

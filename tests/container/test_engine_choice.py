@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from repro_audit.cli.main import main
-from repro_audit.container.engine import EngineError, NoEngineError
 from repro_audit.container.engine_choice import choose
+from repro_audit.container.engine_error import EngineError, NoEngineError
 
 Stand = Callable[[str, str], None]
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repro_audit.container import engine_names as names
-from repro_audit.container.engine import BuildRequest, EngineError, RunRequest, Secret
 from repro_audit.container.engine_docker import run_words
+from repro_audit.container.engine_error import EngineError
+from repro_audit.container.engine_request import BuildRequest, RunRequest, Secret
 from repro_audit.container.engine_secrets import HIDDEN, Redactor, looks_secret
 
 CHECKS = (
@@ -131,15 +132,15 @@ def test_secret_arguments_stay_out_of_the_list_of_processes() -> None:
     request = BuildRequest(
         ".", "Dockerfile", args=(("API_TOKEN", "tok-1234"), ("VERSION", "1"), ("DOCKER_TOKEN", "abcd"))
     )
-    words, variables = request.words()
-    assert words == ["--build-arg=API_TOKEN", "--build-arg=VERSION=1", "--build-arg=DOCKER_TOKEN=abcd"]
+    words, variables = request.options()
+    assert words[1:] == ["--build-arg=API_TOKEN", "--build-arg=VERSION=1", "--build-arg=DOCKER_TOKEN=abcd"]
     assert variables == {"API_TOKEN": "tok-1234"}
 
 
 def test_a_secret_with_odd_characters_in_its_path_stays_one_field(tmp_path) -> None:
     file = tmp_path / 'a,src="x"'
     request = BuildRequest(".", "Dockerfile", secrets=(Secret("id", str(file)),))
-    assert request.secret_words() == [f'--secret=id=id,"src={str(file).replace(chr(34), chr(34) * 2)}"']
+    assert request.options()[0][1:] == [f'--secret=id=id,"src={str(file).replace(chr(34), chr(34) * 2)}"']
 
 
 @pytest.mark.parametrize(
