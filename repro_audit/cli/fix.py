@@ -13,7 +13,7 @@ from repro_audit.cli.options import Request, split
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 from repro_audit.diff import unified_diff
-from repro_audit.report.visible import visible
+from repro_audit.report.visible import terminal, visible
 
 _COLORS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
 
@@ -76,7 +76,7 @@ def _shown(diff: str, color: bool) -> str:
     if not color:
         return diff
     lines = []
-    for line in diff.split("\n"):
+    for line in terminal(diff).split("\n"):
         paint = _COLORS.get(line[:1], "")
-        lines.append(f"{paint}{visible(line)}\033[0m" if paint else visible(line))
+        lines.append(f"{paint}{line}\033[0m" if paint else line)
     return "\n".join(lines)

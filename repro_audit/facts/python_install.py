@@ -184,7 +184,6 @@ class _Reading:
         self.packages: list[Package] = []
         self.values: dict[str, list[tuple[str, Span]]] = {}
         self.projects: list[tuple[str, Span]] = []
-        self.environments: list[tuple[str, Span]] = []
         self.flags: set[str] = set()
         self.errors: list[Error] = []
         self.named: list[tuple[Word, str]] = []

@@ -1,4 +1,4 @@
-"""What NVIDIA publishes about CUDA, drivers and GPUs, read from `cuda.json` and `gpus.json`.
+"""What NVIDIA publishes about CUDA, its drivers and its compilers, read from `cuda.json`.
 
 Asked by the smoke test's diagnosis, and by rules about drivers and architectures. Versions are strings as people
 write them (`12.4`, `12.4.1`, `550.54.15`); a version that cannot be read gives None, never an exception.
@@ -47,37 +47,13 @@ class _Cuda(TypedDict):
     compilers: list[_Compiler]
 
 
-class _Gpu(TypedDict):
-    name: str
-    capability: str
-
-
-class _Gpus(TypedDict):
-    gpus: list[_Gpu]
-
-
-def _text(name: str) -> str:
-    from importlib.resources import files
-
-    return files("repro_audit").joinpath(f"knowledge/{name}").read_text("utf-8")
-
-
 @cache
 def _cuda() -> _Cuda:
     import json
+    from importlib.resources import files
 
-    table: _Cuda = json.loads(_text("cuda.json"))
+    table: _Cuda = json.loads(files("repro_audit").joinpath("knowledge/cuda.json").read_text("utf-8"))
     return table
-
-
-@cache
-def _gpus() -> tuple[tuple[str, str], ...]:
-    import json
-
-    table: _Gpus = json.loads(_text("gpus.json"))
-    # The longest name first: `RTX 3080 Ti` is not an `RTX 3080`.
-    rows = ((gpu["name"].lower(), gpu["capability"]) for gpu in table["gpus"])
-    return tuple(sorted(rows, key=lambda row: -len(row[0])))
 
 
 def numbers(version: str | None) -> tuple[int, ...]:
@@ -113,23 +89,6 @@ def cuda_of_driver(driver: str) -> str | None:
         return None
     known = [numbers(row["cuda"])[:2] for row in _cuda()["drivers"] if numbers(row["linux"]) <= has]
     return ".".join(map(str, max(known))) if known else None
-
-
-def capability_of(gpu: str) -> str | None:
-    """The compute capability of a GPU by the name that people or its driver give it (`NVIDIA H100 PCIe`, `h100`)."""
-    name = re.sub(r"[\s_-]+", " ", gpu.lower())
-    for known, capability in _gpus():
-        # `h100`, `h100 80gb`, `h100 pcie`; but neither `h1000` nor the `a2` in `a2000`.
-        if re.search(rf"(?<![a-z\d]){re.escape(known)}(?![a-z\d])", name):
-            return capability
-    return None
-
-
-def capabilities_of(cuda: str) -> tuple[str, ...]:
-    """The compute capabilities that this CUDA's compilers make code for; `()` for an unknown one."""
-    wanted = numbers(cuda)[:2]
-    rows = [row for row in _cuda()["compilers"] if numbers(row["cuda"]) <= wanted]
-    return tuple(rows[-1]["capabilities"]) if rows and wanted else ()
 
 
 def first_cuda_for(capability: str) -> str | None:

@@ -36,22 +36,6 @@ PLATFORM_ARGS = frozenset(
     }
 )
 
-#: Build arguments that steer BuildKit itself (`docker build --build-arg`) and need no ARG.
-BUILDKIT_ARGS = frozenset(
-    {
-        "BUILDKIT_BUILD_NAME",
-        "BUILDKIT_CACHE_MOUNT_NS",
-        "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
-        "BUILDKIT_INLINE_CACHE",
-        "BUILDKIT_MULTI_PLATFORM",
-        "BUILDKIT_SANDBOX_HOSTNAME",
-        "BUILDKIT_SBOM_SCAN_CONTEXT",
-        "BUILDKIT_SBOM_SCAN_STAGE",
-        "BUILDKIT_SYNTAX",
-        "SOURCE_DATE_EPOCH",
-    }
-)
-
 PREDEFINED_ARGS = PROXY_ARGS | PLATFORM_ARGS
 
 
@@ -71,17 +55,6 @@ class Expansion:
     error: str | None = None
 
 
-@dataclass(slots=True, frozen=True)
-class WordsExpansion:
-    """What became of a text that is split at spaces after its variables are filled in. Fields as in `Expansion`."""
-
-    values: tuple[str, ...] | None
-    text: tuple[str, ...]
-    unknown: tuple[str, ...] = ()
-    unset: tuple[str, ...] = ()
-    error: str | None = None
-
-
 def expand(word: str, variables: Mapping[str, str | None], escape: str = "\\") -> Expansion:
     """The word with quotes and escapes taken off and variables filled in; spaces stay.
 
@@ -89,30 +62,7 @@ def expand(word: str, variables: Mapping[str, str | None], escape: str = "\\") -
     """
     if "$" not in word and escape not in word and "'" not in word and '"' not in word and word.isascii():
         return Expansion(word, word)
-    return _expand(Lexer(word, variables, escape))
-
-
-def expand_heredoc(body: str, variables: Mapping[str, str | None]) -> Expansion:
-    """A heredoc's body with variables filled in. Quotes mean nothing there and the escape character is always `\\`."""
-    if "$" not in body and "\\" not in body and body.isascii():
-        return Expansion(body, body)
-    return _expand(Lexer(body, variables, "\\", quotes=False))
-
-
-def expand_words(text: str, variables: Mapping[str, str | None], escape: str = "\\") -> WordsExpansion:
-    """The words of a text, split at spaces that are not quoted, those inside a variable's value included."""
-    lexer = Lexer(text, variables, escape)
-    try:
-        lexer.run()
-    except ExpandError as failure:
-        message = f"failed to process {quoted(text)}: {failure}"
-        return WordsExpansion(None, (text,), tuple(lexer.taint), tuple(lexer.unset), message)
-    words = tuple(word for word, _, _ in lexer.words)
-    unknown = tuple(dict.fromkeys(lexer.taint))
-    return WordsExpansion(None if unknown else words, words, unknown, tuple(lexer.unset))
-
-
-def _expand(lexer: Lexer) -> Expansion:
+    lexer = Lexer(word, variables, escape)
     try:
         text = lexer.run()
     except ExpandError as failure:

@@ -49,7 +49,6 @@ class Lexer:
         "in_pattern",
         "inserted",
         "keep_unset",
-        "quotes",
         "raw_escapes",
         "raw_quotes",
         "size",
@@ -68,7 +67,6 @@ class Lexer:
         variables: Mapping[str, str | None],
         escape: str,
         *,
-        quotes: bool = True,
         raw_quotes: bool = False,
         raw_escapes: bool = False,
         keep_unset: bool = False,
@@ -81,7 +79,6 @@ class Lexer:
         self.at = 1 if text.startswith("\ufeff") else 0
         self.variables = variables
         self.escape = escape
-        self.quotes = quotes
         self.raw_quotes = raw_quotes
         self.raw_escapes = raw_escapes
         self.keep_unset = keep_unset
@@ -97,7 +94,7 @@ class Lexer:
     def run(self) -> str:
         """The processed text; fills `words`."""
         text, size, escape = self.text, self.size, self.escape
-        plain = _plain(escape, "", self.quotes)
+        plain = _plain(escape, "", True)
         out: list[str] = []
         while self.at < size:
             start = self.at
@@ -172,7 +169,7 @@ class Lexer:
         self.depth += 1
         try:
             text, size, escape = self.text, self.size, self.escape
-            plain = _plain(escape, stop, self.quotes)
+            plain = _plain(escape, stop, True)
             out: list[str] = []
             while self.at < size:
                 start = self.at

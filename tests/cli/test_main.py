@@ -194,6 +194,17 @@ def test_fixes_are_shown_and_applied(project: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "Nothing to fix.\n"
 
 
+def test_a_coloured_diff_shows_tabs_as_tabs_and_no_escape_sequences(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    (project / "compose.yaml").write_text("version: '3'\nservices:\n  a:\t# \x7f\n    image: a:1\n")
+    assert main(["fix", "--diff", "--select", "version-obsolete"]) == 1
+    out = capsys.readouterr().out
+    assert "\033[31m-version: '3'\033[0m\n" in out
+    assert "   a:\t# \\x7f\n" in out
+
+
 def test_inputs_are_listed_with_level_and_place(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inputs"]) == 0
     out = capsys.readouterr().out
