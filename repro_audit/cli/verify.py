@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from repro_audit.cli.build_plan import Plan
     from repro_audit.container.engine import Built, Engine
     from repro_audit.container.engine_request import BuildRequest
+    from repro_audit.verify.causes.evidence import Varied
     from repro_audit.verify.comparison import Comparison
     from repro_audit.verify.instruction import InstructionPlace
 
@@ -127,6 +128,7 @@ class _Run:
         with scratch() as folder:
             first = replace(request, epoch=self.epoch, rewrite=True)
             left = os.path.join(folder, "first.tar")
+            copied = None
             if self.against is not None:
                 left = _archive(self.against, engine.info.name, os.path.join(folder, "against.tar"), request.platform)
             else:
@@ -144,7 +146,7 @@ class _Run:
                 return 2
             conditions = self._conditions(engine, built, varied)
             comparison = _named(
-                _compared(left, right, _places(self.planned), request.platform),
+                _compared(left, right, _places(self.planned), request.platform, _changed(copied, second)),
                 self.against or "first build",
                 "second build" if self.against is None else "fresh build",
             )
@@ -266,10 +268,27 @@ def _archive(name: str, engine: str, target: str, platform: str | None) -> str:
     return target
 
 
-def _compared(left: str, right: str, places: list[InstructionPlace], platform: str | None) -> Comparison:
+def _compared(
+    left: str, right: str, places: list[InstructionPlace], platform: str | None, varied: Varied | None = None
+) -> Comparison:
     from repro_audit.verify.explain import verify_archives
 
-    return verify_archives(left, right, places, platform=platform)
+    return verify_archives(left, right, places, platform=platform, varied=varied)
+
+
+def _changed(first: BuildRequest | None, second: BuildRequest) -> Varied | None:
+    """What the second build was given on purpose that the first was not."""
+    from repro_audit.verify.causes.evidence import Varied
+
+    if first is None:
+        return None
+    return Varied(
+        second.hostname,
+        second.locale,
+        second.zone,
+        (first.context, second.context) if first.context != second.context else None,
+        (first.umask, second.umask) if first.umask != second.umask else None,
+    )
 
 
 def _named(comparison: Comparison, left: str, right: str) -> Comparison:

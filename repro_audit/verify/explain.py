@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from repro_audit.container.archive import Content, Image, contents, read_pair
 from repro_audit.verify import packages
 from repro_audit.verify.causes import reason, told
-from repro_audit.verify.causes.evidence import Evidence, Verdict
+from repro_audit.verify.causes.evidence import Evidence, Varied, Verdict
 from repro_audit.verify.causes.stored import shape
+from repro_audit.verify.causes.system import secret
 from repro_audit.verify.compare import compare
 from repro_audit.verify.comparison import HARMLESS, Comparison, Difference, Reason
 from repro_audit.verify.textdiff import is_text, unified
@@ -73,18 +74,21 @@ def verify_archives(
     references: tuple[str | None, str | None] = (None, None),
     limits: Limits | None = None,
     depth: Depth | None = None,
+    varied: Varied | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Comparison:
     """Reads, compares and explains two archives (`docker save`, OCI layout as tar or folder). Raises ArchiveError.
 
     `instructions` are those of the stage that was built and of the stages it stands on, in the order of the build.
+    `varied` is what was changed on purpose between the builds.
     """
     images = read_pair(left, right, platform=platform, references=references, limits=limits, progress=progress)
     comparison = compare(*images, instructions)
-    return explain(comparison, Reach(left, right, platform, references, limits), depth or Depth())
+    reach = Reach(left, right, platform, references, limits)
+    return explain(comparison, reach, depth or Depth(), varied or Varied())
 
 
-def explain(comparison: Comparison, reach: Reach, depth: Depth) -> Comparison:
+def explain(comparison: Comparison, reach: Reach, depth: Depth, varied: Varied) -> Comparison:
     """The comparison with a reason for each difference and the packages that moved."""
     left, right, moved, unread = _installed(comparison, reach, depth)
     wanted = [d for d in comparison.differences if _worth_reading(d)]
@@ -115,6 +119,7 @@ def explain(comparison: Comparison, reach: Reach, depth: Depth) -> Comparison:
             difference.created_by,
             twins.get(difference.path),
             str(owner) if owner is not None else None,
+            varied,
         )
         explained.append(replace(difference, reason=_reason(difference, evidence, base, moved)))
     notes = [*comparison.notes, *unread]
@@ -148,8 +153,8 @@ def _reason(
                 )
     pair = evidence.pair
     if pair and "content" in difference.kinds and is_text(pair[0]) and is_text(pair[1]):
-        secret = found.cause in ("generated-key", "ssh-host-key", "shadow-date")
-        return replace(found, diff="" if secret else unified(pair[0], pair[1]))
+        hidden = secret(difference.path, found.cause)
+        return replace(found, diff="" if hidden else unified(pair[0], pair[1]))
     return found
 
 
@@ -239,6 +244,7 @@ def _installed(
         }
         for (_, path), content in reach.fetch(side, lists, depth.total).items():
             packages.read_owner(path, content.data, sides[side])
+        packages.own_moved(moved, sides[side])
     return *sides, moved, [*sides[0].unread, *sides[1].unread]
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from dataclasses import dataclass, field
+from struct import error as StructError  # noqa: N812
 from typing import TYPE_CHECKING
 
+from repro_audit.verify import rpmdb
 from repro_audit.verify.comparison import PackageChange
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ _RECORD = re.compile(r"(.*)/([^/]+)\.dist-info/RECORD$")
 @dataclass(slots=True, eq=False)
 class Installed:
     """The packages of one image: (ecosystem, name) -> version. `owners` maps a path to the package that brought it,
-    where the database tells. `unread` says which databases could not be read, and why.
+    where the database tells. `headers` are rpm's, which tell it for each package. `unread` says which databases could
+    not be read, and why.
     """
 
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
+    headers: dict[tuple[str, str], bytes] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
 
@@ -100,6 +103,18 @@ def read_owner(path: str, data: bytes, into: Installed) -> None:
                 into.owners[f"{match[1]}/{entry}"] = ("pip", name)
 
 
+def own_moved(changes: Iterable[PackageChange], into: Installed) -> None:
+    """Add which files the rpm packages that moved brought, and let go of the headers."""
+    for change in changes:
+        key = (change.ecosystem, change.name)
+        if key in into.headers:
+            try:
+                into.owners.update(dict.fromkeys(rpmdb.files(into.headers[key]), key))
+            except (ValueError, LookupError, StructError):
+                continue
+    into.headers.clear()
+
+
 def normalised(name: str) -> str:
     """A Python package's name as PyPI compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -163,58 +178,21 @@ def _conda(prefix: str, stem: str, data: bytes | None, into: Installed) -> None:
 
 
 def _rpm(path: str, data: bytes | None, into: Installed) -> None:
-    if not path.endswith(".sqlite"):
-        kind = "ndb" if path.endswith(".db") else "Berkeley DB"
-        into.unread.append(
-            f"{path} is an rpm database in {kind} format, which cannot be read here: its packages are not compared"
-        )
-        return
     if data is None:
         into.unread.append(f"{path} is too large to be read: its packages are not compared")
         return
-    import os
-    import sqlite3
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="repro-audit-") as folder:
-        copy = os.path.join(folder, "rpmdb.sqlite")
-        with open(copy, "wb") as file:
-            file.write(data)
-        try:
-            database = sqlite3.connect(f"file:{copy}?mode=ro&immutable=1", uri=True)
-            try:
-                for (blob,) in database.execute("SELECT blob FROM Packages"):
-                    _rpm_header(bytes(blob), into)
-            finally:
-                database.close()
-        except (sqlite3.Error, TypeError, ValueError, struct.error, IndexError) as error:
-            into.unread.append(f"{path} is not a readable rpm database ({error})")
-
-
-def _rpm_header(blob: bytes, into: Installed) -> None:
-    """One package's header: an index of (tag, type, offset, count) and a store of values; rpm's documentation,
-    "RPM Package format".
-    """
-    entries, length = struct.unpack_from(">II", blob)
-    store = 8 + 16 * entries
-    if len(blob) < store or length > len(blob):
-        raise ValueError("a damaged header")
-    values: dict[int, str] = {}
-    for number in range(min(entries, 10_000)):
-        tag, type_, offset, _ = struct.unpack_from(">IIII", blob, 8 + 16 * number)
-        at = store + offset
-        if tag in (1000, 1001, 1002, 1022) and type_ in (6, 9):
-            values[tag] = blob[at : blob.index(b"\0", at)].decode("utf-8", "replace")
-        elif tag == 1003 and type_ == 4:
-            values[tag] = str(struct.unpack_from(">I", blob, at)[0])
-    if 1000 not in values:
-        return
-    epoch = f"{values[1003]}:" if 1003 in values else ""
-    version = f"{epoch}{values.get(1001, '')}-{values.get(1002, '')}"
-    key = ("rpm", values[1000])
-    if key in into.versions and into.versions[key] != version:  # several kernels, several architectures
-        key = ("rpm", f"{values[1000]}.{values.get(1022, '')}")
-    into.versions[key] = version
+    try:
+        for blob in rpmdb.headers(data):
+            package = rpmdb.package(blob)
+            if package is None:
+                continue
+            key = ("rpm", package.name)
+            if key in into.versions and into.versions[key] != package.version:  # several kernels or architectures
+                key = ("rpm", f"{package.name}.{package.arch}")
+            into.versions[key] = package.version
+            into.headers[key] = blob
+    except (ValueError, LookupError, StructError) as error:
+        into.unread.append(f"{path} is not a readable rpm database ({error})")
 
 
 def moved_owner(

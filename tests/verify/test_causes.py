@@ -15,22 +15,24 @@ import pytest
 from image_archives import F, docker_archive, folder, layer
 
 from repro_audit.verify.causes.catalogue import CATALOGUE
+from repro_audit.verify.causes.evidence import Varied
 from repro_audit.verify.explain import verify_archives
 
 
-def explained(tmp_path, path, left, right):
+def explained(tmp_path, path, left, right, varied=None):
     """The one difference of two images that differ in one file (None: not there)."""
-    comparison = images(tmp_path, {path: left} if left is not None else {}, {path: right} if right is not None else {})
+    sides = ({path: side} if side is not None else {} for side in (left, right))
+    comparison = images(tmp_path, *sides, varied=varied)
     (difference,) = (d for d in comparison.differences if d.path == path)
     return difference
 
 
-def images(tmp_path, left, right):
+def images(tmp_path, left, right, varied=None):
     paths = []
     for number, files in enumerate((left, right)):
         named = [(path.lstrip("/"), data) for path, data in files.items()]
         paths.append(docker_archive(tmp_path / f"{number}.tar", [layer([("etc", folder()), *named])]))
-    return verify_archives(*paths)
+    return verify_archives(*paths, varied=varied)
 
 
 def need(program):
@@ -143,9 +145,16 @@ def test_the_day_in_shadow(tmp_path):
     assert difference.reason.diff == ""  # password hashes are nobody's business
 
 
-def test_a_password_in_shadow_is_no_question_of_days(tmp_path):
+def test_a_password_in_shadow_is_no_question_of_days_and_is_never_shown(tmp_path):
     left, right = SHADOW % 19700, (SHADOW % 19701).replace(b"bob:!", b"bob:$6$x")
-    assert explained(tmp_path, "/etc/shadow", left, right).reason.cause != "shadow-date"
+    reason = explained(tmp_path, "/etc/shadow", left, right).reason
+    assert (reason.cause, reason.diff) == ("unknown", "")
+
+
+def test_a_password_that_was_hashed_with_another_salt(tmp_path):
+    left, right = ((SHADOW % 19700).replace(b"bob:!", b"bob:$y$j9T$" + salt) for salt in (b"7gb$m", b"Vta$d"))
+    reason = explained(tmp_path, "/etc/shadow", left, right).reason
+    assert (reason.cause, reason.inside, reason.diff) == ("password-salt", ("bob: another hash",), "")
 
 
 def test_ssh_host_keys(tmp_path):
@@ -157,6 +166,19 @@ def test_ssh_host_keys(tmp_path):
         sides.append(key.read_bytes())
     reason = explained(tmp_path, "/etc/ssh/ssh_host_ed25519_key", *sides).reason
     assert (reason.cause, reason.diff) == ("ssh-host-key", "")
+
+
+@pytest.mark.parametrize("half", ["", ".pub"])
+def test_ssh_keys_of_a_user(tmp_path, half):
+    need("ssh-keygen")
+    sides = []
+    for number in range(2):
+        key = tmp_path / f"key{number}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        sides.append((tmp_path / f"key{number}{half}").read_bytes())
+    for path in (f"/root/.ssh/id_ed25519{half}", f"/srv/deploy{half}"):
+        reason = explained(tmp_path, path, *sides).reason
+        assert (reason.cause, reason.diff) == ("generated-key", "")
 
 
 def test_keys_elsewhere(tmp_path):
@@ -230,7 +252,7 @@ def test_a_static_library_with_times(tmp_path):
         sides.append((tmp_path / "l.a").read_bytes())
     reason = explained(tmp_path, "/usr/lib/l.a", *sides).reason
     assert reason.cause == "archive-header"
-    assert "flag D" in reason.why
+    assert "ar rcD" in reason.remedy
 
 
 def gcc(tmp_path, source, *options, name="m.c", cwd=None):
@@ -272,6 +294,35 @@ def test_a_program_of_which_only_the_build_id_differs(tmp_path):
     assert "only the build id" in reason.why
 
 
+def test_an_object_whose_names_have_a_random_seed(tmp_path):
+    source = "int main(void) { return 0; }"
+    sides = [gcc(tmp_path, source, "-c", "-flto", f"-frandom-seed={seed}") for seed in ("one", "two")]
+    reason = explained(tmp_path, "/usr/lib/m.o", *sides).reason
+    assert reason.cause == "compiler-output"
+    assert "-frandom-seed" in reason.remedy
+    assert reason.inside[0].startswith("name with a seed: .gnu.lto_")
+
+
+def test_the_notes_that_gcc_writes_for_coverage(tmp_path):
+    sides = []
+    for number in range(2):
+        gcc(tmp_path, f"int main(void) {{ return {number}; }}", "-c", "--coverage")
+        sides.append((tmp_path / "out.gcno").read_bytes())
+    reason = explained(tmp_path, "/src/m.gcno", *sides).reason
+    assert reason.cause == "compiler-output"
+    assert "coverage" in reason.remedy
+
+
+def test_a_module_built_where_pip_builds_is_told_how_pip_leaves_the_path_out(tmp_path):
+    source = "int main(void) { return 0; }"
+    sides = [
+        gcc(tmp_path, source, "-g", f"-fdebug-prefix-map={tmp_path}=/tmp/pip-install-{x}/demo_{x * 4}") for x in "ab"
+    ]
+    reason = explained(tmp_path, "/usr/lib/python3/dist-packages/_demo.so", *sides).reason
+    assert reason.cause == "build-path"
+    assert "CFLAGS=-g0 pip install" in reason.remedy
+
+
 def test_a_program_with_other_code(tmp_path):
     sides = [gcc(tmp_path, f"int main(void) {{ return {n}; }}", "-Wl,--build-id=none") for n in (1, 2)]
     reason = explained(tmp_path, "/usr/bin/tool", *sides).reason
@@ -299,6 +350,31 @@ def test_what_was_written_into_a_text_file(tmp_path, left, right, cause):
     difference = explained(tmp_path, "/srv/x", left.encode(), right.encode())
     assert difference.reason.cause == cause
     assert difference.reason.diff.startswith("--- first\n+++ second")
+
+
+VARIED = Varied("build-2", "tr_TR.UTF-8", "Pacific/Kiritimati", ("/tmp/x/1", "/tmp/x/another/place"), (0o022, 0o027))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "cause"),
+    [
+        ("first\n", "build-2\n", "embedded-host"),
+        ("http://first:80/ and first\n", "http://build-2:80/ and build-2\n", "embedded-host"),
+        ("C\n", "tr_TR.UTF-8\n", "embedded-locale"),
+        ("zone=;\n", "zone=Pacific/Kiritimati;\n", "embedded-locale"),
+        ("src=/tmp/x/1/a\n", "src=/tmp/x/another/place/a\n", "build-path"),
+        ("first\nred\n", "build-2\nblue\n", "unknown"),
+    ],
+)
+def test_a_file_that_differs_by_what_was_varied_is_told_so(tmp_path, left, right, cause):
+    difference = explained(tmp_path, "/srv/x", left.encode(), right.encode(), varied=VARIED)
+    assert difference.reason.cause == cause
+
+
+def test_permissions_that_follow_the_umask_are_told_from_others(tmp_path):
+    for mode, cause in ((0o640, "umask"), (0o600, "unknown")):
+        difference = explained(tmp_path, "/f", F(b"x", mode=0o644), F(b"x", mode=mode), varied=VARIED)
+        assert difference.reason.cause == cause
 
 
 def test_random_bytes(tmp_path):

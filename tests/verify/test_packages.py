@@ -1,8 +1,6 @@
 """Packages that moved are listed from the databases of both images, and their files are told to belong to them."""
 
 import json
-import sqlite3
-import struct
 import subprocess
 
 import pytest
@@ -69,45 +67,6 @@ def test_alpine_packages(tmp_path):
     comparison = compared(tmp_path, image("1.2.4-r1", b"1"), image("1.2.4-r2", b"2"))
     assert texts(comparison) == ["apk musl 1.2.4-r1 -> 1.2.4-r2"]
     assert {d.reason.cause for d in comparison.differences} == {"package-version"}
-
-
-def rpm_header(name, version, release, epoch=None):
-    store, index = b"", []
-    for tag, text in ((1000, name), (1001, version), (1002, release), (1022, "x86_64")):
-        index.append((tag, 6, len(store), 1))
-        store += text.encode() + b"\0"
-    if epoch is not None:
-        store += bytes(-len(store) % 4)
-        index.append((1003, 4, len(store), 1))
-        store += struct.pack(">I", epoch)
-    return struct.pack(">II", len(index), len(store)) + b"".join(struct.pack(">IIII", *i) for i in index) + store
-
-
-def rpm_database(tmp_path, headers):
-    file = tmp_path / "rpmdb.sqlite"
-    file.unlink(missing_ok=True)
-    database = sqlite3.connect(file)
-    database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)")
-    database.executemany("INSERT INTO Packages (blob) VALUES (?)", [(h,) for h in headers])
-    database.commit()
-    database.close()
-    return file.read_bytes()
-
-
-def test_rpm_packages_from_the_sqlite_database(tmp_path):
-    path = "/usr/lib/sysimage/rpm/rpmdb.sqlite"
-    left = rpm_database(tmp_path, [rpm_header("bash", "5.2", "1.fc40"), rpm_header("vim", "9.0", "1", 2)])
-    right = rpm_database(tmp_path, [rpm_header("bash", "5.2", "2.fc40"), rpm_header("vim", "9.1", "1", 2)])
-    comparison = compared(tmp_path, {path: left}, {path: right})
-    assert texts(comparison) == ["rpm bash 5.2-1.fc40 -> 5.2-2.fc40", "rpm vim 2:9.0-1 -> 2:9.1-1"]
-    assert comparison.differences[0].reason.cause == "package-version"
-
-
-@pytest.mark.parametrize(("name", "kind"), [("Packages.db", "ndb"), ("Packages", "Berkeley DB")])
-def test_rpm_databases_that_cannot_be_read_are_said_so(tmp_path, name, kind):
-    path = f"/var/lib/rpm/{name}"
-    comparison = compared(tmp_path, {path: b"1"}, {path: b"2"})
-    assert any(f"{kind} format, which cannot be read" in note for note in comparison.notes)
 
 
 def test_python_packages_and_their_files(tmp_path):

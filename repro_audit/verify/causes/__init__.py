@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import error as StructError  # noqa: N812
 
-from repro_audit.verify.causes import compiled, installed, packed, python, stored, system, written
+from repro_audit.verify.causes import compiled, installed, packed, python, stored, system, varied, written
 from repro_audit.verify.causes.catalogue import CATALOGUE
 from repro_audit.verify.causes.evidence import Detector, Evidence, Verdict
 from repro_audit.verify.comparison import Reason
@@ -16,6 +16,7 @@ DETECTORS: tuple[Detector, ...] = (
     *python.DETECTORS,
     *system.DETECTORS,
     stored.random_name,
+    *varied.DETECTORS,
     *compiled.DETECTORS,
     *packed.DETECTORS,
     *written.DETECTORS,
@@ -38,7 +39,9 @@ def reason(evidence: Evidence) -> Reason:
 def told(verdict: Verdict, diff: str = "") -> Reason:
     """A verdict with the catalogue's words."""
     cause = CATALOGUE[verdict.cause]
-    return Reason(verdict.cause, verdict.why or cause.why, cause.remedy, cause.rule, verdict.inside, diff)
+    return Reason(
+        verdict.cause, verdict.why or cause.why, verdict.remedy or cause.remedy, cause.rule, verdict.inside, diff
+    )
 
 
 def _plain(evidence: Evidence) -> str | None:

@@ -34,6 +34,7 @@ CATALOGUE: dict[str, Cause] = {
         "PYTHONHASHSEED=0 python -m compileall --invalidation-mode unchecked-hash",
     ),
     "pip-cache": Cause("pip's cache and its downloads", "PIP_NO_CACHE_DIR=1, or a cache mount on the RUN", "pip-cache"),
+    "pip-log": Cause("a log of pip tells when it ran and in which temporary folders", f"do without --log, or {_CLEAN}"),
     "pip-record": Cause(
         "the record of an installed Python package lists files (with their hashes) that differ themselves",
         "remove the cause of the files it lists: mostly compiled bytecode",
@@ -72,6 +73,10 @@ CATALOGUE: dict[str, Cause] = {
         "/etc/shadow keeps the day on which each account's password was last changed",
         "create accounts with SOURCE_DATE_EPOCH set, or `chage -d 0 USER` after useradd",
     ),
+    "password-salt": Cause(
+        "a password was hashed with a salt made at random",
+        "give useradd -p or chpasswd -e a hash made beforehand; or no password at all: in an image it is no secret",
+    ),
     "machine-id": Cause("a machine identity made at random", "leave /etc/machine-id empty: `: > /etc/machine-id`"),
     "ssh-host-key": Cause(
         "an SSH key made at random during the build",
@@ -92,7 +97,8 @@ CATALOGUE: dict[str, Cause] = {
     ),
     "compiler-output": Cause(
         "compiled code that is not built the same twice",
-        "compile with -frandom-seed and -ffile-prefix-map; -Wdate-time finds __DATE__; strip what need not be debugged",
+        "see first whether its sources are the same in both builds (generated code, link order); then compile with "
+        "-frandom-seed and -ffile-prefix-map",
     ),
     "compile-time": Cause(
         "compiled code holds the time of its compilation (__DATE__, __TIME__)",
@@ -113,6 +119,14 @@ CATALOGUE: dict[str, Cause] = {
     ),
     "embedded-host": Cause(
         "the name of the building machine was written into it", "write a fixed name", "build-host-leak"
+    ),
+    "embedded-locale": Cause(
+        "the locale or time zone of the building machine was written into it",
+        "give the build a locale and a zone of its own: ENV LC_ALL=C.UTF-8 TZ=UTC",
+    ),
+    "umask": Cause(
+        "its permissions follow the umask of the machine that built",
+        "set them: COPY --chmod=, or chmod in a RUN",
     ),
     "embedded-uuid": Cause(
         "an identifier made at random was written into it", "derive it from the input, or fix it", "build-clock"

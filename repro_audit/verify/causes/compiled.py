@@ -13,6 +13,7 @@ _DATE = re.compile(
     rb"|\b\d\d:\d\d:\d\d\b|\b20\d\d-\d\d-\d\d"
 )
 _PATH = re.compile(rb"/(?:tmp|var/tmp|build|root|home|workspace|src|usr/src|proc/self)[\w./+@-]*")
+_SEEDED = re.compile(rb"(\.gnu\.lto_\S*\.[0-9a-f]{8,}|_GLOBAL__\S*_[0-9A-F]{8}_0x[0-9a-f]+|\S*\.lto_priv\.\d+)")
 _LINES = 8
 
 
@@ -43,10 +44,41 @@ def elf(evidence: Evidence) -> Verdict | None:
         return Verdict("compile-time", None, (*lines, *dated))
     placed = _pairs(mine, other, _PATH)
     if placed:
-        return Verdict("build-path", None, (*lines, *placed))
+        return Verdict("build-path", None, (*lines, *placed), _placed_by(placed))
+    if seeded := sorted({match[1].decode() for name in mine if (match := _SEEDED.match(name))}):
+        return Verdict(
+            "compiler-output",
+            "gcc made names in it from a seed that it takes at random",
+            tuple(f"name with a seed: {name}" for name in seeded[:_LINES]),
+            "compile with -frandom-seed=FILE (the name of the source file does), or without -flto for what is kept",
+        )
     shown = [f"only in the first: {s.decode('ascii')[:120]}" for s in mine[:2]]
     shown += [f"only in the second: {s.decode('ascii')[:120]}" for s in other[:2]]
     return Verdict("compiler-output", None, (*lines, *shown))
+
+
+def _placed_by(lines: tuple[str, ...]) -> str | None:
+    """A remedy for those whose folder is not theirs to choose."""
+    if any("/pip-" in line for line in lines):
+        return (
+            "install a wheel instead of sources; or `CFLAGS=-g0 pip install ...`, which leaves out the paths of the "
+            "folder that pip builds in"
+        )
+    if any("/go-build" in line or ".go" in line for line in lines):
+        return "go build -trimpath"
+    return None
+
+
+def coverage(evidence: Evidence) -> Verdict | None:
+    """gcc's notes and counts for coverage."""
+    if evidence.pair is None or not all(side[:4] in (b"oncg", b"adcg", b"gcno", b"gcda") for side in evidence.pair):
+        return None
+    return Verdict(
+        "compiler-output",
+        "gcc stamps what it writes for coverage with a number of its own",
+        (),
+        "compile without --coverage for what is kept, or remove it",
+    )
 
 
 def _pairs(mine: list[bytes], other: list[bytes], pattern: re.Pattern[bytes]) -> tuple[str, ...]:
@@ -89,4 +121,4 @@ def _sections(data: bytes) -> dict[str, tuple[int, int]]:
     return found
 
 
-DETECTORS = (elf,)
+DETECTORS = (elf, coverage)

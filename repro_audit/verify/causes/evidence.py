@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     from repro_audit.container.archive import Entry
 
 
+@dataclass(slots=True, frozen=True)
+class Varied:
+    """The conditions that verify gave the second build and not the first; None where both had the same.
+
+    `folders` are where the first and the second build had their context, `umasks` what their engines ran with.
+    """
+
+    hostname: str | None = None
+    locale: str | None = None
+    zone: str | None = None
+    folders: tuple[str, str] | None = None
+    umasks: tuple[int, int] | None = None
+
+
 @dataclass(slots=True, frozen=True, eq=False)
 class Evidence:
     """One differing file. `left` and `right` are its bytes where they were fetched; `whole` when they are all of
@@ -17,6 +31,7 @@ class Evidence:
 
     `created_by` is the command that wrote it. `twin` is the path on the other side that this file seems to have
     there, for one that stands on one side only. `owner` is the moved package that it belongs to.
+    `varied` is what verify changed between the builds.
     """
 
     path: str
@@ -29,6 +44,7 @@ class Evidence:
     created_by: str = ""
     twin: str | None = None
     owner: str | None = None
+    varied: Varied = field(default=Varied())
 
     @property
     def name(self) -> str:
@@ -43,13 +59,14 @@ class Evidence:
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """A cause of the catalogue, with a sentence of its own where `why` is given, and lines about what differs
-    inside.
+    """A cause of the catalogue, with a sentence of its own where `why` is given, lines about what differs inside, and
+    a remedy of its own where the catalogue's is too general.
     """
 
     cause: str
     why: str | None = None
     inside: tuple[str, ...] = field(default=())
+    remedy: str | None = None
 
 
 Detector = Callable[[Evidence], "Verdict | None"]

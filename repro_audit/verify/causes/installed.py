@@ -7,7 +7,7 @@ import re
 from repro_audit.verify.causes.evidence import Evidence, Verdict
 
 _DPKG = re.compile(r"/var/lib/dpkg/(status|status\.d/.*|available|info/.*)$")
-_DATABASE = re.compile(r"/(usr/)?lib/apk/db/.*$|(/var/lib|/usr/share|/usr/lib/sysimage)/rpm(/.*)?$")
+_DATABASE = re.compile(r"/(usr/)?lib/apk/db/.*$|(/var/lib|/usr/share|/usr/lib/sysimage)/rpm(/.*)?$|.*/\.rpmdb/.*$")
 _CONDA = re.compile(r".*/conda-meta/[^/]+\.json$")
 
 
@@ -22,6 +22,13 @@ def database(evidence: Evidence) -> Verdict | None:
     """Databases that differ though no package moved, or that list the packages that did."""
     if _DPKG.match(evidence.path):
         return Verdict("dpkg-status")
+    if evidence.name == "rpmdb.sqlite-shm":
+        return Verdict(
+            "package-database",
+            "sqlite's index of rpm's database, which it makes anew where there is none",
+            (),
+            "rm -f it at the end of the RUN",
+        )
     if _DATABASE.match(evidence.path):
         return Verdict("package-database")
     if _CONDA.match(evidence.path) and evidence.kinds <= {"content", "time", "header", "order"}:

@@ -122,7 +122,7 @@ def library(evidence: Evidence) -> Verdict | None:
     verdict = _members(_ar(evidence.pair[0]), _ar(evidence.pair[1]), "ar")
     if verdict.cause == "archive-header":
         return Verdict(
-            "archive-header", f"{verdict.why}; `ar` with the flag D leaves times and owners out", verdict.inside
+            "archive-header", verdict.why, verdict.inside, "`ar rcD` and `ranlib -D` leave times and owners out"
         )
     return verdict
 

@@ -10,6 +10,7 @@ from repro_audit.verify.causes.evidence import Evidence, Verdict
 _STRING = re.compile(rb"[\x20-\x7e]{4,400}")
 # marshal marks an object that is used again by the highest bit of its type
 _NO_FLAG = bytes(b & 0x7F for b in range(256))
+_LOG = re.compile(rb"^\d{4}-\d\d-\d\dT[\d:]+,\d+ +(?:Using pip \d|Created temporary directory: \S*/pip-)", re.MULTILINE)
 _RECORD = re.compile(r".*\.(dist-info|egg-info)/(RECORD|installed-files\.txt|SOURCES\.txt)$")
 
 
@@ -66,4 +67,12 @@ def record(evidence: Evidence) -> Verdict | None:
     return Verdict("pip-record", None, tuple(names[:10]))
 
 
-DETECTORS = (bytecode, record)
+def log(evidence: Evidence) -> Verdict | None:
+    """What `pip --log` writes, wherever it lies."""
+    sides = [side for side in (evidence.left, evidence.right) if side is not None]
+    if sides and all(_LOG.search(side[:4000]) for side in sides):
+        return Verdict("pip-log")
+    return None
+
+
+DETECTORS = (bytecode, record, log)

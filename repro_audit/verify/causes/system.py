@@ -25,9 +25,10 @@ _PATHS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"/(etc|var/lib/dbus)/machine-id$", "machine-id"),
         (r"/(var/lib/systemd/random-seed|etc/hostid|var/lib/dbus/.*uuid)$", "machine-id"),
         (
-            r"/etc/(ssh|dropbear)/.*host.*key(\.pub)?$|/etc/ssh/ssh_host_[a-z0-9_]+(\.pub)?$|/id_(rsa|dsa|ecdsa|ed25519)(\.pub)?$",
+            r"/etc/(ssh|dropbear)/.*host.*key(\.pub)?$|/etc/ssh/ssh_host_[a-z0-9_]+(\.pub)?$",
             "ssh-host-key",
         ),
+        (r".*/\.ssh/id_[a-z0-9_]+(\.pub)?$", "generated-key"),
         (r"/etc/ssl/(private|certs)/ssl-cert-snakeoil\.(key|pem)$", "generated-key"),
         (r".*/\.cache/(pip|uv)(/.*)?$", "pip-cache"),
         (r"/tmp/pip-[^/]+(/.*)?$", "pip-cache"),  # noqa: S108
@@ -43,8 +44,16 @@ _PATHS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"/var/log/.*$|.*\.log$", "log"),
     )
 )
-_SHADOW = re.compile(r"/etc/(shadow|gshadow|shadow-)$")
+_SHADOW = re.compile(r"/etc/g?shadow-?$")
+_SECRETS = frozenset(("generated-key", "ssh-host-key"))
+_HASH = re.compile(r"!?\$\w+\$")
+_SSH = re.compile(rb"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+) AAAA")
 _KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9 ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|DH PARAMETERS)-----")
+
+
+def secret(path: str, cause: str) -> bool:
+    """Whether nobody should be shown what differs."""
+    return cause in _SECRETS or _SHADOW.match(path) is not None
 
 
 def by_path(evidence: Evidence) -> Verdict | None:
@@ -58,22 +67,31 @@ def by_path(evidence: Evidence) -> Verdict | None:
 
 
 def shadow(evidence: Evidence) -> Verdict | None:
-    """Account files that differ in the third field (day of the last change) and nowhere else."""
+    """Account files that differ in the hashed password, or in the third field (day of its last change), and nowhere
+    else.
+    """
     if not _SHADOW.match(evidence.path) or evidence.pair is None:
         return None
-    left, right = (side.splitlines() for side in evidence.pair)
+    left, right = (side.decode("utf-8", "replace").splitlines() for side in evidence.pair)
     if len(left) != len(right):
         return None
-    moved = []
+    salted, moved = [], []
     for one, two in zip(left, right):
         if one == two:
             continue
-        a, b = one.split(b":"), two.split(b":")
-        if len(a) < 4 or a[:2] + a[3:] != b[:2] + b[3:]:
+        a, b = one.split(":"), two.split(":")
+        if min(len(a), len(b)) < 4 or (a[0], a[3:]) != (b[0], b[3:]):
             return None
-        moved.append(
-            f"{a[0].decode(errors='replace')}: day {a[2].decode(errors='replace')} -> {b[2].decode(errors='replace')}"
-        )
+        if a[1] != b[1]:
+            # the same way of hashing: whether it is the same password too, nobody can tell
+            ways = [_HASH.match(field) for field in (a[1], b[1])]
+            if ways[0] is None or ways[1] is None or ways[0][0] != ways[1][0]:
+                return None
+            salted.append(f"{a[0]}: another hash")
+        if a[2] != b[2]:
+            moved.append(f"{a[0]}: day {a[2]} -> {b[2]}")
+    if salted:
+        return Verdict("password-salt", None, (*salted, *moved)[:10])
     return Verdict("shadow-date", None, tuple(moved[:10])) if moved else None
 
 
@@ -81,6 +99,8 @@ def key(evidence: Evidence) -> Verdict | None:
     """Keys and certificates, wherever they lie."""
     if evidence.pair is None:
         return None
+    if all(_SSH.match(side) for side in evidence.pair):
+        return Verdict("generated-key", "the public half of an SSH key made during the build")
     kinds = [_KEY.search(side[:4000]) for side in evidence.pair]
     if kinds[0] and kinds[1] and kinds[0][1] == kinds[1][1]:
         what = kinds[0][1].decode().lower()
