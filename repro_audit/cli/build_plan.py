@@ -111,9 +111,10 @@ def find_service(folder: str, name: str) -> tuple[Container, str]:
     """The compose service called `name` below the folder, and the root that its paths are relative to."""
     found = project_of(folder)
     services = [c for c in found.containers if c.origin == "compose"]
-    for each in services:
+    # an override file states a part of a service only, and is part of what the main file's becomes
+    for each in sorted(services, key=lambda c: ".override." in c.source.path):
         if each.name == name:
-            return each, found.root
+            return each.effective, found.root
     known = ", ".join(sorted({c.name for c in services})) or "none"
     raise CannotError(f"{folder}: no compose file there has a service {name}; there are: {known}")
 

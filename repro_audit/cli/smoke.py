@@ -97,48 +97,47 @@ class _Asked:
 
     def go(self, timeout: float, only: tuple[str, ...]) -> Trial | None:
         """Run the test; None where the image could not be built."""
-        from repro_audit.cli.smoke_runner import ImageRunner
+        from repro_audit.cli.smoke_runner import ImageRunner, knows_gpus
         from repro_audit.smoke import host as hosts
         from repro_audit.smoke.trial import smoke
 
         service, context = self.build.service, self.build.context or "."
-        container = self._container()
+        container, root = self._container()
         engine = chosen(self.build.engine.value, need=("run",))
+        host = knows_gpus(engine, hosts.look())
         with self._made(container, engine) as name:
             if name is None:
                 return None
-            request = self._request(name, container, engine)
+            request = self._request(name, container, root)
             subject = self.image or (f"service {service}" if service else context)
-            return smoke(ImageRunner(engine, request, subject), hosts.look(), timeout=timeout, only=only)
+            # what compose would be refused, a service is refused here
+            runner = ImageRunner(engine, request, subject, host if container is None else None)
+            trial = smoke(runner, host, timeout=timeout, only=only)
+        return replace(trial, notes=(*runner.notes, *trial.notes))
 
-    def _container(self) -> Container | None:
+    def _container(self) -> tuple[Container | None, str]:
         if self.build.service is None:
-            return None
+            return None, "."
         from repro_audit.cli.build_plan import find_service
 
-        return find_service(self.build.context or ".", self.build.service)[0]
+        return find_service(self.build.context or ".", self.build.service)
 
     def _made(self, container: Container | None, engine: Engine) -> _Made:
         if self.image is not None:
             return _Made(engine, self.build, self.image)
         if container is not None and container.build is None:
-            if container.image is None:
-                raise CannotError(f"the service {container.name} has neither an image nor a build")
-            return _Made(engine, self.build, container.image.source.slice(container.image.span).strip("\"' "))
+            from repro_audit.cli.smoke_service import image_of
+
+            return _Made(engine, self.build, image_of(container))
         return _Made(engine, self.build)
 
-    def _request(self, name: str, container: Container | None, engine: Engine) -> RunRequest:
-        import shutil
-
-        from repro_audit.cli.smoke_runner import like_service
+    def _request(self, name: str, container: Container | None, root: str) -> RunRequest:
+        from repro_audit.cli.smoke_service import like_service
         from repro_audit.container.engine_request import RunRequest
-        from repro_audit.smoke import host as hosts
 
-        hooked = shutil.which("nvidia-container-runtime-hook") or shutil.which("nvidia-container-runtime")
-        cdi = self.cdi or ("cdi" in engine.info.features and hosts.look().cdi and not hooked)
-        request = RunRequest(name, gpus="all", cdi=cdi, network=self.network, platform=self.build.platform)
+        request = RunRequest(name, gpus="all", cdi=self.cdi, network=self.network, platform=self.build.platform)
         if container is not None:
-            request = like_service(container, request)
+            request = like_service(container, request, root)
         return replace(request, gpus=self.gpus) if self.gpus is not None else request
 
 

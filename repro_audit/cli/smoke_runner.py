@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from repro_audit.container.engine import Engine, scratch
 from repro_audit.container.engine_error import EngineError
 from repro_audit.container.engine_request import RunRequest
 from repro_audit.container.process import Outcome, ProcessError, run
+from repro_audit.smoke.engine_error import Host, engine_error
 from repro_audit.smoke.runner import Ran
 
-if TYPE_CHECKING:
-    from repro_audit.facts.container import Container, GpuRequest
+_ENGINE_FAILED = 125
+_AS_CDI = "docker refuses --gpus here: the test asked for CDI devices (docker run --device nvidia.com/gpu=...)"
 
-# The variables of a service that decide what of a GPU it sees, or what frameworks make of it.
-_GPU_VARIABLES = (
-    "NVIDIA_",
-    "CUDA_",
-    "NCCL_",
-    "TF_",
-    "XLA_",
-    "JAX_",
-    "TORCH_",
-    "PYTORCH_",
-    "CUBLAS_",
-    "LD_LIBRARY_PATH",
-)
+
+def knows_gpus(engine: Engine, host: Host) -> Host:
+    """The host, with `cdi` as the engine itself tells it where it can: its folders may be others than the usual."""
+    if engine.info.name == "podman" or "cdi" not in engine.info.features:
+        return host
+    try:
+        listed = json.loads(engine.command("info", "--format={{json .DiscoveredDevices}}").stdout or "null")
+    except (EngineError, ValueError):
+        return host
+    if not isinstance(listed, list):
+        return host
+    return replace(host, cdi=any("nvidia.com/gpu=" in str(each) for each in listed))
 
 
 class ImageRunner:
-    """Runs commands in new containers of one image; `request` says how (GPUs, network, limits)."""
+    """Runs commands in new containers of one image; `request` says how (GPUs, network, limits).
 
-    def __init__(self, engine: Engine, request: RunRequest, subject: str) -> None:
+    With `host`, a docker that has CDI devices of NVIDIA's and refuses `--gpus` is asked for those instead; `notes` says
+    so then.
+    """
+
+    def __init__(self, engine: Engine, request: RunRequest, subject: str, host: Host | None = None) -> None:
         self._engine = engine
         self._request = request
         self._subject = subject
+        self._host = host
+        self.notes: tuple[str, ...] = ()
 
     @property
     def engine(self) -> str:
@@ -57,9 +63,22 @@ class ImageRunner:
         if not gpus:
             request = replace(request, gpus=None, gpu_capabilities=(), runtime=None, devices=())
         try:
-            return _ran(self._engine.run(request))
+            ran = _ran(self._engine.run(request))
+            if gpus and self._refused(request, ran):
+                self.notes = (_AS_CDI,)
+                self._request = replace(self._request, cdi=True)
+                ran = _ran(self._engine.run(replace(request, cdi=True)))
         except EngineError as error:
             return Ran(None, b"", str(error).encode())
+        return ran
+
+    def _refused(self, request: RunRequest, ran: Ran) -> bool:
+        if self._host is None or not self._host.cdi or request.cdi or request.gpus is None:
+            return False
+        if ran.status != _ENGINE_FAILED or "cdi" not in self._engine.info.features:
+            return False
+        text = ran.stderr.decode("utf-8", "replace")
+        return engine_error(text, self.engine, self._host).outcome == "no-runtime"
 
     def files(self) -> Iterable[str] | None:
         """The paths of the image's files, from an export of it."""
@@ -102,39 +121,3 @@ def _ran(done: Outcome) -> Ran:
     out, err = (text.encode("utf-8", "replace") for text in (done.stdout, done.stderr))
     status = done.status if done.status >= 0 else 128 - done.status
     return Ran(status, out, err, done.timed_out, done.seconds)
-
-
-def like_service(container: Container, request: RunRequest) -> RunRequest:
-    """The request with the GPU settings of a compose service, exactly: what it does not ask for, it does not get."""
-    asked = [_asked(each) for each in container.gpus if each.form in ("reservation", "gpus")]
-    devices = [each.value for each in container.devices if each.value]
-    env = {v.name: v.value if v.value is not None else os.environ.get(v.name) for v in container.env}
-    shm = container.shm_size.value if container.shm_size is not None else None
-    ipc = container.ipc.value if container.ipc is not None else None
-    return replace(
-        request,
-        gpus=asked[0][0] if asked else None,
-        gpu_capabilities=asked[0][1] if asked else (),
-        runtime=container.runtime.value if container.runtime is not None else None,
-        devices=tuple(devices),
-        env=tuple((n, v) for n, v in env.items() if v is not None and n.startswith(_GPU_VARIABLES)),
-        shm_size=size(shm) if shm else None,
-        ipc=ipc if ipc in ("host", "private", "shareable", "none") else None,
-    )
-
-
-def _asked(request: GpuRequest) -> tuple[str, tuple[str, ...]]:
-    capabilities = tuple(c for c in request.capabilities or () if c != "gpu")
-    if request.device_ids is not None:
-        return f"device={','.join(request.device_ids)}", capabilities
-    return request.count or "all", capabilities
-
-
-def size(text: str) -> int | None:
-    """Bytes of a size as compose writes it (`8gb`, `512m`); None for anything else."""
-    import re
-
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text, re.IGNORECASE)
-    if found is None:
-        return None
-    return int(float(found[1]) * 1024 ** ("kmgt".index(found[2].lower()) + 1 if found[2] else 0))

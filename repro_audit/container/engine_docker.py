@@ -201,7 +201,8 @@ def run_words(request: RunRequest, name: str) -> tuple[list[str], dict[str, str]
 
 def _gpus(request: RunRequest) -> str:
     # docker reads the value as CSV: several devices need quotes that reach it
-    asked = [request.gpus or "all"]
+    asked = [f"driver={request.gpu_driver}"] if request.gpu_driver else []
+    asked.append(request.gpus or "all")
     if request.gpu_capabilities:
         asked.append("capabilities=" + ",".join(("gpu", *request.gpu_capabilities)))
     return f"--gpus={names.fields(*asked)}"

@@ -158,7 +158,8 @@ class RunRequest:
     """A command to run in a new container of `image`, removed after.
 
     `entrypoint` replaces the image's; `gpus` is `all`, a number or `device=0,1`, and `cdi` asks for them as CDI devices
-    rather than by `--gpus`. `network` is `none`, `host`, `bridge` or `default`. `shm_size` is in bytes.
+    rather than by `--gpus`, which takes `gpu_driver` and `gpu_capabilities` too. `network` is `none`, `host`, `bridge`
+    or `default`. `shm_size` is in bytes.
     """
 
     image: str
@@ -169,6 +170,7 @@ class RunRequest:
     env: tuple[tuple[str, str], ...] = ()
     gpus: str | None = None
     cdi: bool = False
+    gpu_driver: str | None = None
     gpu_capabilities: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     runtime: str | None = None
@@ -195,6 +197,7 @@ class RunRequest:
             (self.network, "network"),
             (self.user, "user"),
             (self.ipc, "ipc"),
+            (self.gpu_driver, "device driver"),
         ):
             if value is not None and not names.is_plain(value):
                 raise EngineError(f"{value!r} is no valid {what}")

@@ -107,7 +107,8 @@ class Container:
     `origin` is `compose`, `devcontainer`, `docker-run` or `workflow`. `span` is its name (compose) or the command's
     place. `stage` is the stage of a Dockerfile of the project that it runs, where that is known. `restart`,
     `network_mode`, `pid`, `ipc`, `runtime`, `user`, `privileged` ... are None when not given. `memory` and `cpus` are
-    limits. `commands` are the simple commands of `command`/`entrypoint`.
+    limits. `commands` are the simple commands of `command`/`entrypoint`; `env_files` are as written, relative to the
+    folder of their file.
     """
 
     source: Source
@@ -121,6 +122,7 @@ class Container:
     runtime: Setting | None = None
     gpus: tuple[GpuRequest, ...] = ()
     env: tuple[EnvVar, ...] = ()
+    env_files: tuple[Setting, ...] = ()
     mounts: tuple[Mount, ...] = ()
     ports: tuple[Port, ...] = ()
     network_mode: Setting | None = None

@@ -79,6 +79,7 @@ def _service(source: Source, service: compose.Service, folder: str) -> Container
         runtime=setting(runtime),
         gpus=tuple(gpus),
         env=env,
+        env_files=settings(service.env_files),
         mounts=tuple(mounts),
         ports=tuple(
             Port(p.raw, p.host_ip, p.published, p.target, p.protocol, place(p.span, p.source)) for p in service.ports

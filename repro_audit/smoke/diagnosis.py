@@ -57,8 +57,8 @@ def _works(reading: Reading) -> str:
     gpus = f"{len(reading.devices)} GPU{'s' if len(reading.devices) != 1 else ''}"
     tested = [f.name for f in reading.frameworks if f.available and f.ending.how == "done"]
     if tested:
-        return f"{gpus}, from the driver to {' and '.join(tested)}"
-    return f"{gpus}: a kernel ran there and its result is right"
+        return f"on {gpus}, from the driver to {' and '.join(tested)}"
+    return f"on {gpus} a kernel ran, and its result is right"
 
 
 def _anything(reading: Reading) -> bool:
@@ -69,14 +69,26 @@ def _anything(reading: Reading) -> bool:
 
 
 def _nothing(reading: Reading) -> Diagnosis:
-    looked = {"shell": "a shell's view", "files": "its files alone"}.get(reading.kind, "the probe")
+    looked = {"shell": "the image's shell", "files": "the names of its files"}.get(reading.kind, "the probe")
     return Diagnosis(
         "nothing-to-test",
         None,
-        "the image has no Python of 3.6 or newer, no framework and no CUDA library",
-        (f"looked with {looked}",),
-        ("name the image that the GPU program runs in: --image NAME, --target STAGE or --service NAME",),
+        f"it has {reading.no_python}, no framework and no CUDA library",
+        (f"this is what {looked} could tell",),
+        (
+            *_python(reading),
+            "name the image that the GPU program runs in: --image NAME, --target STAGE, --service NAME",
+        ),
     )
+
+
+def _python(reading: Reading) -> tuple[str, ...]:
+    """How to make a Python that is there, and cannot run the probe, one that can."""
+    if reading.raw.get("stuck_pythons"):
+        return ("see why it hangs: python3 -v -c pass",)
+    if reading.raw.get("poor_pythons"):
+        return ("install the whole standard library: apt-get install python3 (python3-minimal lacks ctypes)",)
+    return ()
 
 
 def _without_probe(reading: Reading) -> tuple[Diagnosis, tuple[str, ...]]:
@@ -87,15 +99,17 @@ def _without_probe(reading: Reading) -> tuple[Diagnosis, tuple[str, ...]]:
         if old is not None:
             return old, ()
         text = f"nvidia-smi sees {len(reading.devices)} GPU{'s' if len(reading.devices) != 1 else ''} in the image"
-        return Diagnosis("works", None, text), ("no Python in the image: no kernel was launched and no memory copied",)
+        note = f"the image has {reading.no_python}: no kernel was launched and no memory copied"
+        return Diagnosis("works", None, text), (note,)
     if not _anything(reading):
         return _nothing(reading), ()
     return Diagnosis(
         "nothing-to-test",
         None,
-        "the image has no Python of 3.6 or newer and no nvidia-smi, so nothing in it could be run on the GPU",
+        f"it has {reading.no_python} and no nvidia-smi, so nothing in it can be run on the GPU",
         tuple(f"found {line}" for line in _found(reading)),
         (
+            *_python(reading),
             "give the container the driver's tools: NVIDIA_DRIVER_CAPABILITIES=compute,utility",
             "or test a stage that has Python: --target STAGE",
         ),
@@ -144,6 +158,9 @@ def _notes(reading: Reading) -> tuple[str, ...]:
         if step.link == "peer" and step.facts.get("access") is False:
             pair = step.facts.get("devices")
             notes.append(f"GPUs {pair} cannot reach each other's memory: copies between them go through the host")
+    visible = reading.environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and reading.unhidden is not None and 0 < len(reading.devices) < reading.unhidden:
+        notes.append(f"CUDA_VISIBLE_DEVICES={visible} hides some of the container's {reading.unhidden} GPUs")
     if len(reading.devices) > 1 and not _nccl(reading):
         notes.append("several GPUs and no NCCL in the image: frameworks cannot train on them together")
     closed = [node.path for node in reading.nodes if not node.usable]

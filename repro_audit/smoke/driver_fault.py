@@ -275,8 +275,8 @@ def _on_device(step: Step, reading: Reading) -> Diagnosis:
     if code == 2:
         free = reading.step("context", step.device)
         left = free.facts.get("memory_free_bytes") if free else None
-        some = (f"{left / 2**20:.0f} MB of its memory are free",) if isinstance(left, int) else ()
-        return Diagnosis("out-of-memory", step.link, f"{gpu} has no memory left for a test of 1 MB",
+        some = (f"{left / 2**20:.0f} MiB of its memory are free",) if isinstance(left, int) else ()
+        return Diagnosis("out-of-memory", step.link, f"{gpu} has no memory left for a test of 1 MiB",
                          (*evidence, *some), memory_remedy())  # fmt: skip
     if code == 221:
         return Diagnosis(

@@ -13,6 +13,8 @@ from repro_audit.smoke.outcome import Diagnosis
 
 TOOLKIT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
+_LOW = "4096:4096"
+
 
 @dataclass(slots=True, frozen=True)
 class Host:
@@ -31,7 +33,8 @@ class Host:
 
 
 _NO_RUNTIME = re.compile(
-    r"could not select device driver|unknown or invalid runtime name:? *nvidia|unknown runtime specified nvidia"
+    r"could not select device driver|AMD CDI spec not found"
+    r"|unknown or invalid runtime name:? *nvidia|unknown runtime specified nvidia"
     r"|unresolvable CDI devices|failed to discover GPU vendor from CDI|no known GPU vendor found"
     r"|stat nvidia\.com/gpu=\S+: no such file|failed to stat CDI host device|CDI device injection failed"
     r"|nvidia-container-(?:runtime|cli|toolkit|runtime-hook)\S*:? (?:.*)?(?:executable file not found|no such file)"
@@ -50,14 +53,25 @@ _NOT_LOADED = re.compile(
 )
 _MISMATCH = re.compile(r"driver/library version mismatch|nvml error: lib_rm_version_mismatch", re.I)
 _NO_DEVICE = re.compile(r"device error: \S+: unknown device|unknown device: unknown|invalid device ordinal", re.I)
+_NO_NODE = re.compile(r"(?:stat |custom device \")(/dev/(?:nvidia|dxg)[\w-]*)\"?: no such file", re.I)
+_NO_CDI_DEVICE = re.compile(r"unresolvable CDI devices (?!\S*=all\b)\S", re.I)
+# The hook of NVIDIA's toolkit is there, and the program that it calls is not.
+_NO_CLI = re.compile(r"exec failed: no such file or directory", re.I)
+_HOOK = re.compile(r"error running (?:\w+ )?hook|Auto-detected mode as", re.I)
+# What comes with the status of a missing command, and is about something else.
+NOT_THE_COMMAND = re.compile(f"{_HOOK.pattern}|gathering device information", re.I)
+_LIMITS = re.compile(r"setrlimit `?\w+|setting rlimits? .*operation not permitted", re.I)
+_CHATTER = re.compile(r"(?:Run|See) '(?:docker|podman) run --help'")
 _NO_ENGINE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running|permission denied while trying to connect"
     r"|error during connect|unable to connect to podman|cannot connect to podman|dial unix \S+: connect",
     re.I,
 )
+_CUT_OFF = re.compile(r"unexpected EOF|connection reset by peer|error waiting for container", re.I)
 _NO_IMAGE = re.compile(
     r"no such image|unable to find image|manifest unknown|pull access denied|image not known"
-    r"|did not resolve to an alias|repository does not exist"
+    r"|did not resolve to an alias|repository does not exist|failed to resolve reference|pinging container registry"
+    r"|(?:get|head) \"?https?://\S+/v2/"
     r"|manifest for \S+ not found|requested access to the resource is denied|initializing source docker://"
     r"|invalid reference format",
     re.I,
@@ -74,7 +88,7 @@ MISSING_COMMAND = re.compile(
 def engine_error(text: str, engine: str, host: Host, *, started: bool = True) -> Diagnosis:
     """The diagnosis of an engine's message. `started` False means that its program could not be run at all."""
     text = text[-20000:]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _CHATTER.match(line.strip())]
 
     def shown(pattern: re.Pattern[str]) -> tuple[str, ...]:
         return tuple(_clipped(line) for line in lines if pattern.search(line))[:3] or tuple(map(_clipped, lines[-2:]))
@@ -112,14 +126,22 @@ def engine_error(text: str, engine: str, host: Host, *, started: bool = True) ->
             shown(_NO_DEVICE),
             ("see which there are: nvidia-smi -L", "then --gpus all, or --gpus device=0"),
         )
-    if host.cdi and re.search(r"unresolvable CDI devices (?!\S*=all\b)\S", text):
+    node = _NO_NODE.search(text)
+    if node:
+        return _no_node(node[1], shown(_NO_NODE), host)
+    if host.cdi and _NO_CDI_DEVICE.search(text):
         return Diagnosis(
             "no-such-device",
             "engine",
             "the host's CDI specification has no such device",
-            shown(_NO_RUNTIME),
-            ("see which there are: nvidia-ctk cdi list", "after a change of GPUs: sudo nvidia-ctk cdi generate ..."),
+            shown(_NO_CDI_DEVICE),
+            (
+                "see which there are: nvidia-ctk cdi list",
+                "after a change of GPUs: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+            ),
         )
+    if _HOOK.search(text) and _NO_CLI.search(text):
+        return _no_runtime((_clipped(lines[0]), *shown(_NO_CLI)), engine, host, missing="nvidia-container-cli")
     if _NO_RUNTIME.search(text):
         return _no_runtime(shown(_NO_RUNTIME), engine, host)
     if _FORMAT.search(text):
@@ -138,6 +160,17 @@ def engine_error(text: str, engine: str, host: Host, *, started: bool = True) ->
             shown(_NO_IMAGE),
             ("build it first: repro-audit build", "or give a name that `docker image ls` shows"),
         )
+    if _LIMITS.search(text):
+        return Diagnosis(
+            "engine-failed",
+            "engine",
+            f"{engine} may not raise the resource limits that it wants for a container",
+            shown(_LIMITS),
+            (
+                f'set lower ones in containers.conf: default_ulimits = ["nofile={_LOW}", "nproc={_LOW}"]',
+                "or run where root has the capability CAP_SYS_RESOURCE",
+            ),
+        )
     return Diagnosis(
         "engine-failed",
         "engine",
@@ -147,8 +180,28 @@ def engine_error(text: str, engine: str, host: Host, *, started: bool = True) ->
     )
 
 
-def _no_runtime(evidence: tuple[str, ...], engine: str, host: Host) -> Diagnosis:
+def went_away(text: str) -> str | None:
+    """The line by which an engine's program says that its daemon ended under it, if it does."""
+    lines = [line.strip() for line in text[-4000:].splitlines()]
+    return next((_clipped(line) for line in reversed(lines) if _NO_ENGINE.search(line) or _CUT_OFF.search(line)), None)
+
+
+def _no_node(path: str, evidence: tuple[str, ...], host: Host) -> Diagnosis:
+    """A device node that is asked for by its path is not on the host."""
+    if host.bare:
+        return _not_loaded(evidence, host)
+    return Diagnosis(
+        "no-such-device",
+        "nodes",
+        f"the host has no {path}",
+        evidence,
+        ("see which there are: ls -l /dev/nvidia*", "make them: sudo nvidia-modprobe -u -c 0"),
+    )
+
+
+def _no_runtime(evidence: tuple[str, ...], engine: str, host: Host, missing: str | None = None) -> Diagnosis:
     """The engine has no way to hand out GPUs: the toolkit is missing, or its CDI specification is missing or stale."""
+    text = "\n".join(evidence)
     if "podman" in engine:
         steps: tuple[str, ...] = (
             f"install the NVIDIA Container Toolkit on the host: {TOOLKIT}",
@@ -160,12 +213,19 @@ def _no_runtime(evidence: tuple[str, ...], engine: str, host: Host) -> Diagnosis
             f"install the NVIDIA Container Toolkit on the host: {TOOLKIT}",
             "then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
         )
-        if any("CDI" in line or "cdi" in line for line in evidence):
+        if 'device driver "cdi"' in text:
+            steps = ("ask for GPUs without --cdi: this daemon has it not enabled, or is older than Docker 25", *steps)
+        elif "cdi" in text.lower():
             steps = (*steps, "and: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
     summary = f"{engine} has no NVIDIA runtime and no CDI devices, so no container gets a GPU"
+    if missing is not None:
+        summary = f"{engine} calls NVIDIA's hook, which does not find {missing}: the toolkit is installed in part"
+    elif host.cdi and "AMD CDI spec" in text:
+        summary = "docker finds none of NVIDIA's programs, which --gpus needs; its CDI devices can be had without them"
+        steps = ("ask for those: --cdi, which is docker run --device nvidia.com/gpu=all", *steps)
     if host.bare:
         summary += "; this host shows no NVIDIA GPU either"
-        steps = ("run the test on a machine with an NVIDIA GPU", *steps)
+        steps = ("run the test on a machine with an NVIDIA GPU; there:", *steps)
     return Diagnosis("no-runtime", "engine", summary, evidence, steps)
 
 

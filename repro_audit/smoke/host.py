@@ -27,18 +27,28 @@ def look(root: str = "/") -> Host:
         os.path.join(root, "sys/module/nvidia/version")
     )
     driver = re.search(r"\b(\d{3}\.\d+(?:\.\d+)?)\b", text)
-    cdi = False
-    for folder in ("etc/cdi", "var/run/cdi"):
-        try:
-            cdi = cdi or any("nvidia" in name for name in os.listdir(os.path.join(root, folder)))
-        except OSError:
-            continue
     return Host(
         gpus=gpus,
         driver=driver.group(1) if driver else None,
-        cdi=cdi,
+        cdi=any(_names_gpus(os.path.join(root, folder)) for folder in ("etc/cdi", "var/run/cdi")),
         wsl=os.path.exists(os.path.join(root, "dev/dxg")),
     )
+
+
+def _names_gpus(folder: str) -> bool:
+    """Whether a folder has a CDI specification of NVIDIA's GPUs, whatever its file is called."""
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith((".yaml", ".json"))]
+    except OSError:
+        return False
+    for name in names:
+        try:
+            with open(os.path.join(folder, name), "rb") as file:
+                if b"nvidia.com/gpu" in file.read(1 << 20):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def _first(path: str) -> str:

@@ -87,6 +87,8 @@ def _shell_document(text: str) -> dict[str, Any]:
         "probe": 1,
         "kind": "shell",
         "old_pythons": said.get("old-python", []),
+        "poor_pythons": said.get("poor-python", []),
+        "stuck_pythons": said.get("stuck-python", []),
         "nodes": [{"path": path, "usable": True} for path in said.get("node", [])]
         + [{"path": path, "usable": False} for path in said.get("closed-node", [])],
         "kernel_driver": kernel.group(1) if kernel else None,

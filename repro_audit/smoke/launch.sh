@@ -1,23 +1,31 @@
 # Finds a Python in the image and hands it the probe, which comes on standard input. Where there is none of 3.6 or
 # newer, tells what a shell can: one line per fact, name and value parted by a tab. Run as `sh -c TEXT repro-audit ...`.
-first= fitting= tried= old=
+printf '\n@@repro-audit-shell@@ reached\n'
+limit=
+if command -v timeout > /dev/null 2>&1 && timeout 5 true > /dev/null 2>&1; then limit='timeout 20'; fi
+first= fitting= tried= old= poor= stuck=
 for name in python3 python /opt/conda/bin/python3 /opt/venv/bin/python3 /venv/bin/python3 /app/.venv/bin/python3 \
     /usr/local/bin/python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 \
     python3.7 python3.6; do
     path=$(command -v "$name" 2> /dev/null) || continue
     case " $tried " in *" $path "*) continue ;; esac
     tried="$tried $path"
-    if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 6))' < /dev/null > /dev/null 2>&1; then
-        [ -n "$first" ] || first=$path
+    # 3: it has no frameworks, 4: it lacks what the probe needs, as Debian's python3-minimal does.
+    $limit "$path" -c 'import sys
+if sys.version_info < (3, 6): sys.exit(5)
+if sys.path[:1] == [""]: del sys.path[0]
+try: import ctypes, importlib.util, json, select, shutil, struct, subprocess, zlib
+except ImportError: sys.exit(4)
+sys.exit(0 if any(map(importlib.util.find_spec, sys.argv[1:])) else 3)' \
+        torch tensorflow jax cupy < /dev/null > /dev/null 2>&1
+    case $? in
         # Of several, the one that has a framework is the one that the image is for.
-        if "$path" -c 'import sys, importlib.util as u; del sys.path[0]; sys.exit(not any(map(u.find_spec, sys.argv[1:])))' \
-            torch tensorflow jax cupy < /dev/null > /dev/null 2>&1; then
-            fitting=$path
-            break
-        fi
-    else
-        old="$old $path"
-    fi
+        0) fitting=$path && break ;;
+        3) [ -n "$first" ] || first=$path ;;
+        4) poor="$poor $path" ;;
+        124 | 143) stuck="$stuck $path" ;;
+        *) old="$old $path" ;;
+    esac
 done
 python=${fitting:-$first}
 if [ -n "$python" ]; then
@@ -29,6 +37,8 @@ first_line() { line= && { IFS= read -r line || [ -n "$line" ]; } 2> /dev/null < 
 
 printf '\n@@repro-audit-shell@@ begin\n'
 for path in $old; do say old-python "$path"; done
+for path in $poor; do say poor-python "$path"; done
+for path in $stuck; do say stuck-python "$path"; done
 for path in /dev/nvidia* /dev/nvhost-* /dev/nvmap /dev/dxg; do
     if [ -c "$path" ]; then
         if [ -r "$path" ] && [ -w "$path" ]; then say node "$path"; else say closed-node "$path"; fi
@@ -66,8 +76,6 @@ say limit "memlock $(ulimit -l 2> /dev/null)"
 say limit "nofile $(ulimit -n 2> /dev/null)"
 command -v df > /dev/null 2>&1 && df -k /dev/shm 2> /dev/null | while IFS= read -r line; do say shm "$line"; done
 if command -v nvidia-smi > /dev/null 2>&1; then
-    limit=
-    command -v timeout > /dev/null 2>&1 && limit='timeout 30'
     answer=$($limit nvidia-smi --query-gpu=index,name,driver_version,uuid,pci.bus_id,memory.total \
         --format=csv,noheader,nounits 2>&1 < /dev/null)
     say nvidia-smi "$?"

@@ -116,6 +116,19 @@ class Reading:
         """The step of this link, of this device if one is given."""
         return next((s for s in self.steps if s.link == link and (device is None or s.device == device)), None)
 
+    @property
+    def no_python(self) -> str:
+        """Why no Python of the image could run the probe, for after `the image has`."""
+        for key, why in (
+            ("stuck_pythons", "a Python that does not answer"),
+            ("poor_pythons", "a Python without the modules ctypes and json"),
+            ("old_pythons", "no Python of 3.6 or newer"),
+        ):
+            paths = [path for path in _list(self.raw.get(key)) if isinstance(path, str)]
+            if paths:
+                return f"{why} ({', '.join(paths[:3])})"
+        return "no Python of 3.6 or newer"
+
 
 def read(document: Mapping[str, Any]) -> Reading:
     """The document of `smoke.launch` as a `Reading`; any JSON object is accepted."""

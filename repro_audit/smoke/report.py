@@ -38,7 +38,10 @@ _TITLES = {
     "context": "context",
     "kernel": "kernel",
     "memory": "memory copies",
+    "peer": "peer access",
 }
+_SETTINGS = {"ecc": "ECC", "mig": "MIG", "vbios": "VBIOS"}
+_UNITS = {"mhz": " MHz", "watts": " W"}
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 _COLORS = {"works": "\x1b[1;32m", "fails": "\x1b[1;31m", "untested": "\x1b[1;33m"}
 _MARKS = {"ok": "ok", "failed": "FAILED", "wrong": "WRONG", "absent": "none", "unchecked": "-", "differs": "DIFFERS"}
@@ -93,11 +96,14 @@ def _detail(step: Step) -> str:
     if step.link == "devices":
         return str(facts.get("count"))
     if step.link == "context" and isinstance(facts.get("memory_free_bytes"), int):
-        return f"{facts['memory_free_bytes'] / 2**30:.1f} GB free"
+        return f"{facts['memory_free_bytes'] / 2**30:.1f} GiB free"
     if step.link == "kernel":
         return f"{facts.get('elements')} results checked, {facts.get('wrong')} wrong"
     if step.link == "memory":
-        return f"{facts.get('bytes')} bytes there and back, {facts.get('sent')} = {facts.get('received')}"
+        size = f"{facts['bytes'] / 2**20:g} MiB" if isinstance(facts.get("bytes"), int) else "data"
+        if step.status == "wrong":
+            return f"{size} there and back: sent with checksum {facts.get('sent')}, received {facts.get('received')}"
+        return f"{size} there and back, unchanged"
     return ""
 
 
@@ -106,16 +112,11 @@ def not_checked(reading: Reading | None) -> list[str]:
     if reading is None:
         return ["everything inside the image"]
     if reading.kind == "shell":
-        missing = ["the chain from cuInit to a kernel", "memory copies", "frameworks"]
-        old = reading.raw.get("old_pythons")
-        why = (
-            f"the image's Python is older than 3.6: {', '.join(old)}" if isinstance(old, list) and old else "no Python"
-        )
-        return [f"{what} ({why})" for what in missing]
-    if reading.kind == "files":
         return [
-            f"{what} (nothing could be run in the image)" for what in ("the driver", "devices", "frameworks' results")
+            "the chain from cuInit to a kernel, memory copies, frameworks: no Python in the image could run the probe"
         ]
+    if reading.kind == "files":
+        return ["the driver, devices, frameworks: nothing could be run in the image"]
     out = []
     if not reading.frameworks:
         out.append("frameworks: none of torch, tensorflow, jax and cupy is installed")
@@ -146,7 +147,7 @@ def document(trial: Trial, *, tool: str = "repro-audit", recorded: str | None = 
             "gpus": trial.gpus,
             "looked_with": reading.kind if reading is not None else None,
         },
-        "chain": chain(reading) if reading is not None and reading.kind == "python" else [],
+        "chain": chain(reading) if reading is not None and _has_chain(trial) else [],
         "driver": {
             "release": reading.driver if reading is not None else trial.host.driver,
             "cuda": reading.driver_cuda if reading is not None else None,
@@ -164,6 +165,11 @@ def document(trial: Trial, *, tool: str = "repro-audit", recorded: str | None = 
         },
         "seconds": round(trial.seconds, 2),
     }
+
+
+def _has_chain(trial: Trial) -> bool:
+    """Whether the chain was tried: not in an image that was only looked at, without a GPU."""
+    return trial.gpus and trial.reading is not None and trial.reading.kind == "python" and not trial.reading.error
 
 
 def _device(device: Any) -> dict[str, Any]:
@@ -218,11 +224,11 @@ def render_text(trial: Trial, *, color: bool = False) -> str:
 
     verdict, reading = trial.diagnosis, trial.reading
     out = [paint(_BOLD, f"{_visible(trial.subject)} ({trial.engine})"), ""]
-    if reading is not None and reading.kind == "python":
+    if reading is not None and _has_chain(trial):
         for row in chain(reading):
             out.append(_line(row, paint))
     for device in reading.devices if reading is not None else ():
-        memory = f", {device.memory_bytes / 2**30:.0f} GB" if device.memory_bytes else ""
+        memory = f", {device.memory_bytes / 2**30:.0f} GiB" if device.memory_bytes else ""
         capability = f", compute capability {device.capability}" if device.capability else ""
         out.append(f"  GPU {device.index}: {_visible(device.name)}{capability}{memory}")
         if device.settings:
@@ -278,10 +284,19 @@ def _framework_lines(framework: Framework, paint: Any) -> list[str]:
 def _settings(settings: Any) -> str:
     """The settings that a number depends on, on one line."""
     parts = []
+    named = False
     for key, value in settings.items():
+        after = ""
+        unit = next((unit for unit in ("mhz", "watts") if key.endswith(f"_{unit}")), "")
+        name = key.removesuffix(f"_{unit}").replace("_", " ") if unit else key.replace("_", " ")
         if isinstance(value, dict):
-            value = "/".join(str(v) for v in value.values())
-        parts.append(f"{key.replace('_', ' ')} {value}")
+            after = "" if named else f" ({'/'.join(map(str, value))})"
+            named, value = True, "/".join(map(str, value.values()))
+        elif isinstance(value, bool) or key == "persistence":
+            value = "on" if value else "off"
+        elif isinstance(value, float):
+            value = f"{value:g}"
+        parts.append(f"{_SETTINGS.get(name, name)} {value}{_UNITS.get(unit, '')}{after}")
     return ", ".join(parts)
 
 

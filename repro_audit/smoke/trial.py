@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from repro_audit.smoke import launch
 from repro_audit.smoke.diagnosis import diagnose
-from repro_audit.smoke.engine_error import MISSING_COMMAND, Host, engine_error
+from repro_audit.smoke.engine_error import MISSING_COMMAND, NOT_THE_COMMAND, Host, engine_error, went_away
 from repro_audit.smoke.outcome import Diagnosis
 from repro_audit.smoke.reading import Reading, read
 from repro_audit.smoke.runner import Ran, Runner
@@ -99,9 +99,11 @@ def _command_missing(ran: Ran) -> bool:
     """Whether the container could have been started, had the command been in the image."""
     if launch.began(ran.stdout) or ran.timed_out or ran.status is None:
         return False
+    text = ran.stderr.decode("utf-8", "replace")
+    if NOT_THE_COMMAND.search(text):
+        return False
     if ran.status == _NOT_FOUND:
         return True
-    text = ran.stderr.decode("utf-8", "replace")
     about_nvidia = "nvidia" in text or "exec format error" in text
     return ran.status in (_ENGINE_FAILED, _NOT_EXECUTABLE) and not about_nvidia and bool(MISSING_COMMAND.search(text))
 
@@ -126,7 +128,10 @@ def _refusal(ran: Ran, runner: Runner, host: Host) -> Diagnosis | None:
         )
     if ran.status == 0:
         return _unread(ran, ran.seconds)
-    return engine_error(text, runner.engine, host, started=ran.status is not None)
+    refused = engine_error(text, runner.engine, host, started=ran.status is not None)
+    if refused.outcome == "engine-failed" and ran.status not in (_ENGINE_FAILED, _NOT_EXECUTABLE, _NOT_FOUND):
+        return _unread(ran, ran.seconds)  # any other status is the container's own
+    return refused
 
 
 def _from_files(runner: Runner) -> Reading | None:
@@ -178,10 +183,17 @@ def _unread(ran: Ran, timeout: float) -> Diagnosis:
             last,
             ("give it more time: --timeout 900", "if it never ends, look on the host: dmesg | grep -i xid"),
         )
-    return Diagnosis(
-        "no-answer",
-        None,
-        f"the probe began and gave no answer (status {ran.status})",
-        last,
-        ("a status of 137 means that the container was killed: give it more memory", "run it again with --timeout 900"),
-    )
+    gone = went_away(ran.stderr.decode("utf-8", "replace"))
+    if gone is not None:
+        return Diagnosis(
+            "engine-failed",
+            "engine",
+            "the container engine went away during the test",
+            (gone,),
+            ("see what its log says: journalctl -u docker -n 50", "and run the test again"),
+        )
+    how = "began and gave no answer" if launch.began(ran.stdout) else "did not begin, though the container started"
+    remedy: tuple[str, ...] = ("run it again; if it stays so, report this with the output of --format json",)
+    if ran.status == 137:
+        how, remedy = "was killed", ("give the container more memory: 137 is what the kernel's killing looks like",)
+    return Diagnosis("no-answer", None, f"the probe {how} (status {ran.status})", last, remedy)

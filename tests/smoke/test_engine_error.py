@@ -63,6 +63,30 @@ _OCI = "docker: Error response from daemon: failed to create task for container:
         ),
         ('Error: default OCI runtime "nvidia" not found: invalid argument', "no-runtime"),
         ("exec /usr/bin/sh: exec format error", "wrong-architecture"),
+        ("docker: Error response from daemon: AMD CDI spec not found", "no-runtime"),
+        (_OCI + "exec failed: no such file or directory: unknown\n\nRun 'docker run --help' for more", "no-runtime"),
+        (
+            "could not apply required modification to OCI specification: error modifying OCI spec: failed to create the"
+            ' automatic CDI modifier: failed to generate CDI spec for mode "auto": failed to construct device spec'
+            " generators: failed to initialize NVML: ERROR_LIBRARY_NOT_FOUND",
+            "no-driver",
+        ),
+        (
+            'error gathering device information while adding custom device "/dev/nvidia0": no such file',
+            "no-such-device",
+        ),
+        ("Error: stat /dev/nvidia1: no such file or directory", "no-such-device"),
+        (
+            'docker: Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup'
+            " registry-1.docker.io on 10.0.0.53:53: no such host",
+            "no-image",
+        ),
+        (
+            'docker: Error response from daemon: failed to resolve reference "docker.io/library/x:1": failed to do'
+            ' request: Head "https://registry-1.docker.io/v2/library/x/manifests/1": dial tcp: lookup',
+            "no-image",
+        ),
+        ("Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied", "engine-failed"),
         ("docker: Error response from daemon: something new", "engine-failed"),
         ("", "engine-failed"),
     ],
@@ -106,3 +130,29 @@ def test_podman_is_told_to_write_a_cdi_specification_and_docker_to_configure_its
 def test_an_image_pulled_before_the_gpu_was_refused_is_not_missing() -> None:
     text = "Unable to find image 'x:1' locally\n1: Pulling from library/x\ncould not select device driver"
     assert engine_error(text, "docker", HOST).outcome == "no-runtime"
+
+
+def test_what_a_machine_lacks_is_no_fault_of_its_image() -> None:
+    text = (
+        'docker: Error response from daemon: error gathering device information: custom device "/dev/nvidia0": no such'
+    )
+    text = text.replace("no such", "no such file or directory")
+    assert engine_error(text, "docker", Host(gpus=0)).outcome == "no-gpu"
+
+
+def test_a_docker_that_has_cdi_devices_and_no_driver_for_gpus_is_told_to_use_them() -> None:
+    text = "docker: Error response from daemon: AMD CDI spec not found\n\nRun 'docker run --help' for more information"
+    diagnosis = engine_error(text, "docker", Host(gpus=1, driver="550.54.15", cdi=True))
+    assert diagnosis.remedy[0].startswith("ask for those: --cdi")
+    assert diagnosis.evidence == ("docker: Error response from daemon: AMD CDI spec not found",)
+
+
+def test_a_hook_without_the_program_that_it_calls_is_an_installation_in_part() -> None:
+    diagnosis = engine_error(_OCI + "exec failed: no such file or directory: unknown", "docker", HOST)
+    assert "nvidia-container-cli" in diagnosis.summary
+
+
+def test_limits_that_podman_may_not_set_are_named_with_the_setting_that_helps() -> None:
+    text = "Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied"
+    diagnosis = engine_error(text, "podman", HOST)
+    assert "resource limits" in diagnosis.summary and "default_ulimits" in diagnosis.remedy[0]

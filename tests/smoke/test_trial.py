@@ -67,7 +67,7 @@ def test_a_gpu_without_a_framework_works_by_the_kernel_alone(gpu: Gpu) -> None:
         ("cuModuleLoadDataEx=209", "framework-not-compiled", "kernel", "error 209"),
         ("cuDevicePrimaryCtxRetain=46", "device-busy", "context", "error 46"),
         ("cuDevicePrimaryCtxRetain=2", "out-of-memory", "context", "nvidia-smi"),
-        ("memory-full", "out-of-memory", "kernel", "1 MB of its memory are free"),
+        ("memory-full", "out-of-memory", "kernel", "1 MiB of its memory are free"),
         ("kernel-wrong", "wrong-result", "kernel", "1 of 4099"),
         ("copy-flips-a-bit", "wrong-result", "memory", "checksum"),
         ("cuCtxSynchronize=700", "driver-broken", "kernel", "error 700"),
@@ -251,6 +251,12 @@ def test_an_engine_without_a_runtime_cannot_test_but_still_shows_a_processor_bui
     assert len(trial.notes) == 1 and trial.notes[0].startswith("besides: docker has no NVIDIA runtime")
 
 
+def test_a_hook_that_fails_with_the_status_of_a_missing_command_is_no_image_without_a_shell() -> None:
+    text = "OCI runtime create failed: error running prestart hook #0: exit status 1, stdout: , stderr: exec failed: no"
+    trial = smoke(Engine(Ran(127, b"", f"docker: {text} such file or directory".encode())), HOST)
+    assert trial.diagnosis.outcome == "no-runtime"
+
+
 @pytest.mark.parametrize(
     ("ran", "outcome", "status"),
     [
@@ -259,6 +265,9 @@ def test_an_engine_without_a_runtime_cannot_test_but_still_shows_a_processor_bui
         (Ran(126, b"", b"Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all"), "no-runtime", 2),
         (Ran(0, b"Hello from the entry point\n"), "no-answer", 2),
         (Ran(137, b"\n@@repro-audit-probe@@ started\n", b"Killed"), "no-answer", 2),
+        (Ran(1, b"\n@@repro-audit-probe@@ started\n", b"error waiting for container: EOF"), "engine-failed", 2),
+        (Ran(1, b"", b"Traceback (most recent call last):\nModuleNotFoundError: No module named 'os'"), "no-answer", 2),
+        (Ran(None, b"\n@@repro-audit-shell@@ reached\n", b"", True, 300.0), "timeout", 1),
         (Ran(None, b"\n@@repro-audit-probe@@ started\n", b"", True, 300.0), "timeout", 1),
         (Ran(0, b"\n@@repro-audit-probe@@ started\n\n@@repro-audit-probe@@ {broken\n"), "no-answer", 2),
         (Ran(0, b"\n@@repro-audit-probe@@ started\n\n@@repro-audit-probe@@ [1]\n"), "no-answer", 2),

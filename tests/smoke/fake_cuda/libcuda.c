@@ -33,6 +33,14 @@ static int told(const char *function) {
 static int count(void) {
     const char *all = getenv("FAKE_CUDA_DEVICES"), *visible = getenv("CUDA_VISIBLE_DEVICES");
     int n = all ? atoi(all) : 1, seen = 0;
+    if (getenv("FAKE_CUDA_NODES")) { /* as many as the container was given */
+        char node[32];
+        n = 0;
+        for (int i = 0; i < 16; i++) {
+            snprintf(node, sizeof node, "/dev/nvidia%d", i);
+            n += access(node, F_OK) == 0;
+        }
+    }
     if (!visible) return n;
     char copy[256];
     snprintf(copy, sizeof copy, "%s", visible);
