@@ -178,9 +178,7 @@ class Tree:
         folder, _, name = path.rpartition("/")
         if name and name not in (".", "..") and ".." not in folder:
             # Following the links of each folder once is most of the work of following those of its files.
-            parent = self._folders.get(folder)
-            if parent is None:
-                parent = self._folders[folder] = os.path.realpath(os.path.join(self.root, folder))
+            parent = self._folders.get(folder) or self._real_folder(folder)
             place = os.path.join(parent, name)
             if holds(self._real, parent) and not os.path.islink(place):
                 return place
@@ -188,6 +186,23 @@ class Tree:
         if not holds(self._real, real):
             raise OSError(errno.EXDEV, "it lies outside of the project")
         return real
+
+    def _real_folder(self, folder: str) -> str:
+        """Where `folder` (without `..`) is on the disk, from where its parent is: a deep tree has many parents."""
+        if folder.startswith("/"):
+            return os.path.realpath(folder)
+        new = []
+        while folder and folder not in self._folders:
+            new.append(folder)
+            folder = folder.rpartition("/")[0]
+        place = self._folders[folder] if folder else self._real
+        for each in reversed(new):
+            name = each.rpartition("/")[2]
+            place = os.path.join(place, name)
+            if name in ("", ".") or os.path.islink(place):
+                place = os.path.realpath(place)
+            self._folders[each] = place
+        return place
 
 
 def read_regular(place: str, limit: int = MAX_BYTES) -> bytes:

@@ -580,3 +580,39 @@ def test_ten_thousand_files_are_walked_in_a_moment(tmp_path: Path) -> None:
 def test_a_long_preface_is_told_from_a_dockerfile_in_linear_time(comment: str) -> None:
     assert kind.by_content(comment * 2_000 + "FROM debian\n") == "dockerfile"
     assert kind.by_content(comment * 2_000 + "Not one.\nFROM debian\n") is None
+
+
+def test_links_of_folders_are_followed_inside_the_tree_only(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "a" / "b" / "file").write_text("x")
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "file").write_text("x")
+    (root / "a" / "link").symlink_to("b")
+    (root / "again").symlink_to("a/link")
+    (root / "out").symlink_to("../out")
+    (tmp_path / "out" / "back").symlink_to("../root/a")
+    (root / "loop").symlink_to("loop")
+    tree = Tree(str(root))
+    paths = (
+        "a/b a/link again ./a/./b a//b out out/back/b out/a/../../root/a/b loop loop/x nothing again/nothing".split()
+    )
+    expected = {
+        path: os.path.exists(place := root / path / "file") and root in place.resolve().parents for path in paths
+    }
+    assert {path: tree.exists(f"{path}/file") for path in paths} == expected
+    assert expected["again"] and expected["out/back/b"] and not expected["out"]
+    assert not tree.exists(str(tmp_path / "out" / "file"))
+
+
+def test_the_parents_of_a_deep_folder_are_looked_at_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    depth = 200
+    folder = tmp_path.joinpath(*["d"] * depth)
+    folder.mkdir(parents=True)
+    tree = Tree(str(tmp_path))
+    looked = []
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path, **more: looked.append(path) or lstat(path, **more))
+    for parent in range(depth + 1):
+        assert not tree.exists("d/" * parent + ".dockerignore")
+    assert len(looked) < 4 * depth

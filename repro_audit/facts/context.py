@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from repro_audit.record import dataclass
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
 
 
 class Files(Protocol):
-    """What the context needs to know of the disk; `discover.Tree` has it."""
+    """What the context needs to know of the disk, by paths from the project's root; `discover.Tree` has it."""
 
-    def exists(self, path: str) -> bool: ...
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder stands there."""
 
-    def is_dir(self, path: str) -> bool: ...
+    def is_dir(self, path: str) -> bool:
+        """Whether a folder stands there."""
 
-    def names(self, folder: str) -> tuple[str, ...]: ...
+    def names(self, folder: str) -> tuple[str, ...]:
+        """What stands right in the folder."""
 
-    def listing(self, folder: str) -> tuple[str, ...]: ...
+    def listing(self, folder: str) -> tuple[str, ...]:
+        """All files below the folder."""
 
-    def read(self, path: str) -> bytes: ...
+    def read(self, path: str) -> bytes:
+        """The file's bytes; raises OSError."""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -116,13 +122,15 @@ class BuildContext:
 
     def project_path(self, path: str) -> str:
         """A context path, seen from the project's root."""
-        cleaned = posixpath.normpath("/" + path).lstrip("/")
-        return posixpath.normpath(posixpath.join(self.folder, cleaned)).removeprefix("./") if cleaned else self.folder
+        return self._place(_cleaned(path))
+
+    def _place(self, relative: str) -> str:
+        return posixpath.normpath(f"{self.folder}/{relative}" if self.folder else relative) if relative else self.folder
 
     def state(self, path: str) -> str:
         """`found`, `missing` or `ignored` for a COPY source, wildcards included."""
-        inside = self.project_path(path)
-        relative = posixpath.normpath("/" + path).lstrip("/")
+        relative = _cleaned(path)
+        inside = self._place(relative)
         if not any(c in path for c in "*?["):
             if not self.files.exists(inside or "."):
                 return "missing"
@@ -153,6 +161,12 @@ class BuildContext:
         return all(self.ignore.excludes(found[prefix:]) for found in self.files.listing(inside))
 
 
+@lru_cache(maxsize=64)
+def _cleaned(path: str) -> str:
+    """A context path without `.` and `..`, neither of which leads out of the context."""
+    return posixpath.normpath("/" + path).lstrip("/")
+
+
 def git_ignores(files: Files, path: str) -> bool:
     """Whether a `.gitignore` of the project leaves out the file or folder `path`, which need not exist."""
     from repro_audit import gitignore
@@ -168,6 +182,8 @@ def git_ignores(files: Files, path: str) -> bool:
                 continue
             if found is not None:
                 lists.append(found)
+    if not lists:
+        return False
     components = [part.encode("utf-8", "surrogateescape") for part in parts]
     return any(
         gitignore.is_ignored(lists, components[:end], is_folder)
@@ -211,7 +227,7 @@ def _inside(copy: Copy, path: str) -> str | None:
     rest = path[len(prefix) :]
     head, _, below = rest.partition("/")
     for source in copy.sources:
-        cleaned = posixpath.normpath("/" + source).lstrip("/")
+        cleaned = _cleaned(source)
         name = posixpath.basename(cleaned)
         if any(c in name for c in "*?["):
             if fnmatch.fnmatchcase(head, name):

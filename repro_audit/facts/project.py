@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from repro_audit.facts.container import Build, Container
     from repro_audit.facts.context import BuildContext
     from repro_audit.facts.stage import Stage
+    from repro_audit.syntax.ignorefile import IgnoreFile
 
 Reader = Callable[["Project", "File", Source], FileFacts]
 
@@ -43,6 +44,7 @@ class Project:
         self._stated: dict[str, tuple[object, tuple[Container, ...]]] = {}
         self._builds: dict[str, list[tuple[Build, Container]]] | None = None
         self._built: frozenset[str] | None = None
+        self._ignore_files: dict[str, IgnoreFile | None] = {}
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -172,26 +174,34 @@ class Project:
 
     def contexts(self, dockerfile: str) -> list[BuildContext]:
         """The folders this Dockerfile may be built in: those that something names, else guesses, likeliest first."""
-        from repro_audit.facts.context import BuildContext
-
         named = list(dict.fromkeys(build.context for build, _ in self.builds(dockerfile) if build.context is not None))
         if named:
-            return [self._context(BuildContext, folder, True, dockerfile) for folder in named]
-        guesses = []
+            return [self._context(folder, True, dockerfile) for folder in named]
         folder = posixpath.dirname(dockerfile)
-        while True:
-            guesses.append(self._context(BuildContext, folder, False, dockerfile))
-            if not folder:
-                return guesses
+        guesses = [self._context(folder, False, dockerfile)]
+        while folder:
             folder = posixpath.dirname(folder)
+            guesses.append(self._context(folder, False, dockerfile))
+        return guesses
 
-    def _context(self, make: type[BuildContext], folder: str, certain: bool, dockerfile: str) -> BuildContext:
-        from repro_audit.syntax import ignorefile
+    def _context(self, folder: str, certain: bool, dockerfile: str) -> BuildContext:
+        from repro_audit.facts.context import BuildContext
 
-        for path in (f"{dockerfile}.dockerignore", posixpath.join(folder, ".dockerignore")):
-            if self.tree.exists(path) and (source := self.source(path)) is not None:
-                return make(folder, certain, self.tree, ignorefile.parse(source), path)
-        return make(folder, certain, self.tree)
+        path = f"{dockerfile}.dockerignore"
+        ignore = self._ignore_file(path)
+        if ignore is None:
+            path = posixpath.join(folder, ".dockerignore")
+            ignore = self._ignore_file(path)
+        return BuildContext(folder, certain, self.tree, ignore, path if ignore is not None else None)
+
+    def _ignore_file(self, path: str) -> IgnoreFile | None:
+        """The `.dockerignore` at `path`, None where there is none. Files in deep folders ask for the same ones."""
+        if path not in self._ignore_files:
+            from repro_audit.syntax import ignorefile
+
+            source = self.source(path) if self.tree.exists(path) else None
+            self._ignore_files[path] = ignorefile.parse(source) if source is not None else None
+        return self._ignore_files[path]
 
     # --- reading ------------------------------------------------------------------------------------------------
 
