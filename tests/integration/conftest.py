@@ -93,6 +93,57 @@ def debian(registry: Registry) -> str:
 
 
 @pytest.fixture(scope="session")
+def python_root() -> bytes:
+    """A root file system of little more than a complete Python, as a tar."""
+    from gpus import python_layer
+
+    kept = CACHE / "debian-tools-1.tar"
+    if not kept.exists():
+        need("a Debian with a complete Python (.ci/integration-setup makes it)", "debian-tools")
+    return python_layer(kept)
+
+
+@pytest.fixture(scope="session")
+def python_image(registry: Registry, python_root: bytes) -> str:
+    """An image of a Python and nothing else."""
+    return registry.push("python:1", python_root)
+
+
+@pytest.fixture(scope="session")
+def gpus(state: Path, cdi: Path) -> str:
+    """Two GPUs, played, in the CDI specification that the current Docker reads; gives the specification."""
+    from gpus import Gpus, compiled
+
+    program("compiler", "cc", "gcc")
+    text = Gpus(compiled(state / "driver"), state / "nodes").specification()
+    (cdi / "played.json").write_text(text)
+    return text
+
+
+@pytest.fixture(scope="session")
+def podman_gpus(gpus: str) -> Iterator[None]:
+    """The same for podman, which looks in the machine's own folders."""
+    from gpus import foreign_specification
+
+    if foreign_specification():
+        pytest.skip("this machine has a CDI specification of its own")
+    path = Path("/run/cdi/repro-audit-tests.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(gpus)
+    yield
+    path.unlink()
+
+
+@pytest.fixture(scope="session")
+def debian_tools(registry: Registry) -> str:
+    """A Debian with a compiler, pip, rpm and ssh-keygen, made as the small one is."""
+    kept = CACHE / "debian-tools-1.tar"
+    if not kept.exists():
+        need("a Debian with tools (.ci/integration-setup makes it)", "debian-tools")
+    return registry.push("debian-tools:1", kept.read_bytes())
+
+
+@pytest.fixture(scope="session")
 def environment(state: Path, registry: Registry) -> dict[str, str]:
     """An environment in which no engine finds anything of the user's."""
     (state / "home").mkdir()
@@ -100,6 +151,9 @@ def environment(state: Path, registry: Registry) -> dict[str, str]:
     (state / "storage.conf").write_text(
         f'[storage]\ndriver = "vfs"\ngraphroot = "{state}/containers"\nrunroot = "{state}/containers-run"\n'
     )
+    # root without CAP_SYS_RESOURCE may not raise limits, and crun refuses mixed versions of cgroups
+    limits, runtime = '"nofile=4096:4096", "nproc=4096:4096"', '[engine]\nruntime = "runc"\n' if find("runc") else ""
+    (state / "containers.conf").write_text(f"[containers]\ndefault_ulimits = [{limits}]\n{runtime}")
     (state / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n')
     env = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "BUILD", "CONTAINER"))}
     repository = str(Path(__file__).parents[2])
@@ -107,6 +161,7 @@ def environment(state: Path, registry: Registry) -> dict[str, str]:
         "HOME": str(state / "home"),
         "PATH": os.pathsep.join([str(state / "bin"), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]),
         "PYTHONPATH": repository,
+        "CONTAINERS_CONF": str(state / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(state / "storage.conf"),
         "CONTAINERS_REGISTRIES_CONF": str(state / "registries.conf"),
         "DOCKER_HOST": f"unix://{state}/docker.sock",
@@ -129,6 +184,24 @@ def moby(state: Path, registry: Registry, cdi: Path) -> Iterator[None]:
     serve = program("moby", str(MOBY / "dockerd"))
     program("moby", str(MOBY / "containerd"), "containerd")
     yield from _docker_daemon(serve, state / "moby", registry, "moby", f"--cdi-spec-dir={cdi}")
+
+
+@pytest.fixture
+def dying_docker(rig_of: Callable[[str], Rig], state: Path, registry: Registry, cdi: Path) -> Iterator[tuple[Rig, int]]:
+    """A Docker of the test's own, with its process id, to be killed."""
+    rig, folder = rig_of("moby"), state / "dying"
+    own = rig.env | {"DOCKER_HOST": f"unix://{folder}.sock"}
+    daemon = _docker_daemon(str(MOBY / "dockerd"), folder, registry, "moby", f"--cdi-spec-dir={cdi}")
+    next(daemon)
+    dying = Rig(rig.name, rig.engine, own, rig.base)
+    yield dying, int(Path(f"{folder}.pid").read_text())
+    next(daemon, None)
+    # what the killed one left running, one that starts again can remove
+    again = _docker_daemon(str(MOBY / "dockerd"), folder, registry, "moby")
+    next(again)
+    for container in dying.ask("ps", "--all", "--quiet").split():
+        dying.ask("rm", "--force", container)
+    next(again, None)
 
 
 @pytest.fixture(scope="session")
@@ -209,15 +282,53 @@ def _rig(name: str, request: pytest.FixtureRequest, environment: dict[str, str],
         env["BUILDX_BUILDER"] = "tests"
         return Rig(name, "buildx", env, base, "default", "buildkit")
     if name == "moby":
-        request.getfixturevalue("moby")
-        plugins = state / "moby-config" / "cli-plugins"
-        if not plugins.exists():
-            plugins.mkdir(parents=True)
-            os.symlink(request.getfixturevalue("buildx"), plugins / "docker-buildx")
-        env |= {"DOCKER_HOST": f"unix://{state}/moby.sock", "DOCKER_CONFIG": str(plugins.parent)}
+        env |= _moby_client(state, request)
         return Rig(name, "docker", env, base, "none", "buildkit")
+    if name == "boxed":
+        env |= _moby_client(state, request) | {"BUILDX_BUILDER": request.getfixturevalue("boxed")}
+        return Rig(name, "buildx", env, base, "default", "buildkit")
     program("engine", name)
+    del env["DOCKER_CONFIG"]  # `podman run` wants a file there
     return Rig(name, name, env, base, "default", "buildah")
+
+
+def _moby_client(state: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes a docker client talk to the current daemon, with buildx as its plugin."""
+    request.getfixturevalue("moby")
+    plugins = state / "moby-config" / "cli-plugins"
+    if not plugins.exists():
+        plugins.mkdir(parents=True)
+        os.symlink(request.getfixturevalue("buildx"), plugins / "docker-buildx")
+    return {"DOCKER_HOST": f"unix://{state}/moby.sock", "DOCKER_CONFIG": str(plugins.parent)}
+
+
+@pytest.fixture(scope="session")
+def boxed(
+    state: Path, environment: dict[str, str], base: str, buildx: str, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A BuildKit in a container, as CI services have it; gives the name of the builder."""
+    env = environment | _moby_client(state, request)
+    (state / "boxed").mkdir()
+    for name, path in {
+        "buildkitd": program("buildkit", "buildkitd"),
+        "buildctl": program("buildkit", "buildctl"),
+        "buildkit-runc": program("moby", str(MOBY / "runc")),
+    }.items():
+        shutil.copy(path, state / "boxed" / name)
+    (state / "boxed" / "Dockerfile").write_text(
+        f'FROM {base}\nCOPY buildctl buildkitd buildkit-runc /bin/\nENTRYPOINT ["buildkitd"]\n'
+    )
+    (state / "boxed.toml").write_text(f'[registry."{base.partition("/")[0]}"]\nhttp = true\n')
+    options = ["--driver=docker-container", "--driver-opt=image=localhost/buildkit:1,network=host"]
+    for words in (
+        ["docker", "build", "--quiet", "--network=none", "--tag=localhost/buildkit:1", str(state / "boxed")],
+        [buildx, "create", "--name=boxed", *options, f"--buildkitd-config={state}/boxed.toml", "--bootstrap"],
+    ):
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            need(f"a BuildKit that starts in a container; it said: {done.stderr[-600:]}", "moby")
+    yield "boxed"
+    subprocess.run([buildx, "rm", "--force", "boxed"], env=env, capture_output=True, timeout=60)
 
 
 def _old_docker(state: Path) -> str:

@@ -24,7 +24,7 @@ def found(report: dict) -> dict[str, dict]:
     return {each["path"]: each for each in report["differences"] if not each["harmless"]}
 
 
-@pytest.mark.parametrize("rig", ["moby", "buildx", "podman", "buildah"], indirect=True)
+@pytest.mark.parametrize("rig", ["moby", "boxed", "buildx", "podman", "buildah"], indirect=True)
 def test_a_project_that_only_copies_reaches_level_four(rig: Rig, write) -> None:
     project = write({"Dockerfile": f"FROM {rig.base}\nWORKDIR /work\nCOPY . .\n", "a": "1", "b/c": "2", "b/d": "3"})
     report = verified(rig, project, "--strict", status=0)
