@@ -177,6 +177,7 @@ class Engine(ABC):
         stdin: bytes | None = None,
         keep: int = 1 << 20,
         umask: int = -1,
+        grace: float = 10.0,
     ) -> Outcome:
         """Run the engine's program; raises EngineError where it cannot be started."""
         try:
@@ -189,6 +190,7 @@ class Engine(ABC):
                 stdin=stdin,
                 keep=keep,
                 umask=umask,
+                grace=grace,
             )
         except ProcessError as error:
             raise EngineError(str(error)) from None

@@ -233,6 +233,7 @@ def _run(
             redactor=request.redactor(),
             stdin=request.stdin,
             keep=request.keep,
+            grace=2.0,  # what does not end by then is removed by force
         )
         gone = not done.timed_out and done.status >= 0
     finally:

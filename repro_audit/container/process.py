@@ -120,13 +120,14 @@ def run(
     redactor: Redactor | None = None,
     keep: int = 1 << 20,
     umask: int = -1,
+    grace: float = _GRACE,
 ) -> Outcome:
     """Run a program to its end. Raises ProcessError where it cannot be started.
 
     `on_line` sees each line of both streams as it comes (from two threads, one at a time). `env` is added to
     `environment()`; `keep` bounds in characters what is kept of each stream. On an interrupt, and when `timeout`
     seconds have passed, the program and all that it started are asked to end (SIGINT, as a terminal would), and after
-    a while killed.
+    `grace` seconds, and half as many more, killed.
     """
     started = time.monotonic()
     try:
@@ -159,9 +160,9 @@ def run(
             child.wait(timeout)
         except subprocess.TimeoutExpired:
             timed_out = True
-            _end(child)
+            _end(child, grace)
     except BaseException:
-        _end(child)
+        _end(child, grace)
         raise
     for reader in readers:
         # A grandchild that lives on may hold the pipe: what it says is no concern of ours.
@@ -213,10 +214,10 @@ def _feed(stream: IO[bytes] | None, data: bytes) -> None:
         pass  # it did not want to hear all of it
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(child: subprocess.Popen[bytes], patience: float) -> None:
     """End a program and what it started: asked to, as by a terminal, then told to, then killed."""
     with shielded():
-        for number, grace in ((signal.SIGINT, _GRACE), (signal.SIGTERM, _GRACE / 2), (signal.SIGKILL, 5.0)):
+        for number, grace in ((signal.SIGINT, patience), (signal.SIGTERM, patience / 2), (signal.SIGKILL, 5.0)):
             try:
                 os.killpg(child.pid, number)
             except (ProcessLookupError, PermissionError):

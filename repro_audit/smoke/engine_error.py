@@ -76,7 +76,7 @@ _NO_IMAGE = re.compile(
     r"|invalid reference format",
     re.I,
 )
-_FORMAT = re.compile(r"exec format error|does not match the (?:specified|detected host) platform", re.I)
+_FORMAT = re.compile(r"exec format error|does not match the (?:specified|detected host|expected) platform", re.I)
 MISSING_COMMAND = re.compile(
     r"executable file not found|no such file or directory: unknown"
     r"|exec: \"?[^\"]*\"?: (?:stat|not found)|command not found"
