@@ -175,14 +175,14 @@ class _Run:
         if self.epoch is None:
             found["SOURCE_DATE_EPOCH"] = "not in force: no commit tells a time, and none was given"
         elif not built.in_force:
-            found["SOURCE_DATE_EPOCH"] = f"not in force: {engine.info} does not know it"
+            found["SOURCE_DATE_EPOCH"] = f"not in force: {engine.info} does not know it; {_DATING}"
         else:
             found.update(built.in_force)
             for name in ("SOURCE_DATE_EPOCH", "--timestamp"):
                 if name in found:
                     found[name] = f"{found[name]} ({self.said_by})"
             if "rewrite-timestamp" not in found and "--timestamp" not in found:
-                found["rewrite-timestamp"] = f"not in force: {engine.info} does not know it"
+                found["rewrite-timestamp"] = f"not in force: {engine.info} does not know it; {_DATING}"
         if self.against is None:
             shown = [each for each in varied if each != "hostname" or "hostname" in engine.info.features]
             found["varied"] = ", ".join(_VARIED[each] for each in shown) or "nothing"
@@ -211,6 +211,11 @@ class _Run:
         emit(dump(made), path)
 
 
+# Who can give every file of an image the time of the commit.
+_DATING = (
+    "what does: a builder of its own (`docker buildx create --use`), Docker 26 or newer with containerd's image store, "
+    "podman, buildah"
+)
 _VARIED = {
     "time": "time (some seconds)",
     "directory": "build directory",
