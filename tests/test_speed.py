@@ -38,6 +38,15 @@ def stages(size: int) -> str:
     return "".join(f"FROM debian:12 AS s{n}\nRUN curl -O https://x.org/{n}\n" for n in range(size // 2))
 
 
+def chained(size: int) -> str:
+    lines = (f"FROM s{n} AS s{n + 1}\nRUN pip install numpy==1.{n}\n" for n in range(size // 2))
+    return "FROM debian:12 AS s0\n" + "".join(lines)
+
+
+def copies(size: int) -> str:
+    return "FROM debian:12\n" + "".join(f"COPY nowhere{n} /x/\n" for n in range(size))
+
+
 def suppressed(size: int) -> str:
     return "FROM a\n" + "# repro-audit: ignore[image-latest, DL3008] x\n" * size
 
@@ -59,6 +68,8 @@ def compose(size: int) -> str:
     [
         ("Dockerfile", dockerfile, 2_000),
         ("Dockerfile", stages, 2_000),
+        ("Dockerfile", chained, 300),
+        ("Dockerfile", copies, 500),
         ("Dockerfile", suppressed, 2_000),
         ("requirements.txt", requirements, 3_000),
         ("compose.yaml", compose, 1_600),

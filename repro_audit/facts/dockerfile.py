@@ -46,8 +46,15 @@ class _Scope:
     user: str | None = None
     shell: tuple[str, ...] = ("/bin/sh", "-c")
 
+    _merged: tuple[Mapping[str, str | None], ...] = ()
+
     def variables(self) -> Mapping[str, str | None]:
-        return {**self.args, **self.env} if self.args else self.env
+        """What `$NAME` stands for; the same mapping as long as nothing new is set, since every command keeps it."""
+        if not self.args:
+            return self.env
+        if not self._merged or self._merged[0] is not self.args or self._merged[1] is not self.env:
+            self._merged = (self.args, self.env, {**self.args, **self.env})
+        return self._merged[2]
 
 
 @dataclass(slots=True, frozen=True, eq=False)

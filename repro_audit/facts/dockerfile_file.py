@@ -42,12 +42,14 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
     said = dockerfile_facts.read(source, node, _build_args(project, file), project.built_images())
     context = _context(project, file, said)
     copies = _copies(said, context)
+    there = _there(said, context)
     facts: list[object] = [*said.images, *said.stages]
     for built in said.stages:
         built.context = context
         built.read_lists = partial(_all_listed, project)
-    snapshots: dict[int, bool] = {}
+    snapshots = os_packages.snapshots(said.stages)
     later = _Later()
+    packages: dict[int, list[Package]] = {}
     # A missing file is missing where it is copied; that it cannot be installed from either says nothing new.
     copied: set[tuple[str, str]] = set()
     for instruction in said.instructions:
@@ -56,7 +58,7 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
         if stage is None:
             continue
         if instruction.keyword in ("COPY", "ADD"):
-            mine = tuple(_copied(instruction, said, context))
+            mine = tuple(_copied(instruction, context, there))
             copied.update((f.state, f.project_path) for f in mine)
             facts += mine
             if instruction.keyword == "ADD":
@@ -65,15 +67,13 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
             facts += health.of_instruction(instruction)
         for command in instruction.commands:
             facts.append(command)
-            if stage.index not in snapshots:
-                snapshots[stage.index] = os_packages.snapshot(stage)
-            taken = taken_by(command, snapshot=snapshots[stage.index], later=later.after(stage, instruction))
+            taken = taken_by(command, snapshot=stage.index in snapshots, later=later.after(stage, instruction))
             if taken.python is not None and taken.python.constraint_files:
                 taken = _constrained(project, taken, command, instruction, copies, context)
             facts += facts_of(command, taken)
             if instruction.keyword != "RUN":
                 continue
-            stage.own_packages += taken.packages
+            packages.setdefault(stage.index, []).extend(taken.packages)
             if taken.python is not None and (taken.python.projects or taken.python.manifest):
                 stage.manifests += _projects(taken.python, command, instruction, copies, context)
             for path, span in taken.files:
@@ -81,13 +81,15 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
                 if used is None or (used.state == "missing" and "if" in command.node.context):
                     continue
                 if context is not None and not used.certain and used.state == "missing":
-                    used = replace(used, others_found=_others_found(said, context, used.path))
+                    used = replace(used, others_found=_others(there, used.path))
                 if (used.state, used.project_path) not in copied:
                     facts.append(used)
                 if used.state == "found":
                     stage.manifests += (used.project_path,)
                     # Files that only this installation shows to be requirements are judged with it.
                     facts += _only_here(project, used.project_path, set())
+    for stage in said.stages:
+        stage.own_packages = tuple(packages.get(stage.index, ()))
     return FileFacts(
         source,
         file,
@@ -189,21 +191,30 @@ def _sources(instruction: Instruction) -> Iterator[tuple[str, Span]]:
         yield word, excerpt.whole
 
 
-def _copied(instruction: Instruction, said: DockerfileFacts, context: BuildContext | None) -> Iterator[ContextFile]:
+def _copied(instruction: Instruction, context: BuildContext | None, there: Sequence[str]) -> Iterator[ContextFile]:
     if context is None:
         return
     for path, span in _sources(instruction):
-        yield _file(path, span, instruction, None, context, others=_others_found(said, context, path))
+        yield _file(path, span, instruction, None, context, others=_others(there, path))
 
 
-def _others_found(said: DockerfileFacts, context: BuildContext, path: str) -> bool:
-    """Whether something else that the Dockerfile copies is in the context, the context as a whole aside."""
-    return any(
-        other != path and other.strip("./*") and context.state(other) != "missing"
-        for i in said.instructions
-        if i.keyword == "COPY"
-        for other, _ in _sources(i)
-    )
+def _there(said: DockerfileFacts, context: BuildContext | None) -> tuple[str, ...]:
+    """The first two paths that the Dockerfile copies and that are in the context, the context as a whole aside."""
+    found: list[str] = []
+    if context is not None:
+        for instruction in said.instructions:
+            if instruction.keyword == "COPY":
+                for path, _ in _sources(instruction):
+                    if path not in found and path.strip("./*") and context.state(path) != "missing":
+                        found.append(path)
+                        if len(found) == 2:
+                            return tuple(found)
+    return tuple(found)
+
+
+def _others(there: Sequence[str], path: str) -> bool:
+    """Whether something else than `path` is there, of what the Dockerfile copies."""
+    return any(other != path for other in there)
 
 
 def _file(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.facts.address import of_url
@@ -131,15 +131,22 @@ def packages(command: Command, *, snapshot: bool = False) -> tuple[Package, ...]
     return tuple(found)
 
 
-def snapshot(stage: Stage) -> bool:
-    """Whether the stage, or one it starts from, sets its package manager to a dated or closed archive."""
-    for level in stage.lineage:
-        if level.base.repository == "debian/snapshot":
+def snapshots(stages: Iterable[Stage]) -> set[int]:
+    """The indexes of the stages that set their package manager to a dated or closed archive, or start from one."""
+    found: set[int] = set()
+    for stage in stages:
+        if (stage.parent is not None and stage.parent.index in found) or _sets_snapshot(stage):
+            found.add(stage.index)
+    return found
+
+
+def _sets_snapshot(stage: Stage) -> bool:
+    if stage.base.repository == "debian/snapshot":
+        return True
+    for instruction in stage.instructions:
+        node = instruction.node
+        if _SNAPSHOT.search(node.text.text) or any(_SNAPSHOT.search(h.body.text) for h in node.heredocs):
             return True
-        for instruction in level.instructions:
-            node = instruction.node
-            if _SNAPSHOT.search(node.text.text) or any(_SNAPSHOT.search(h.body.text) for h in node.heredocs):
-                return True
     return False
 
 

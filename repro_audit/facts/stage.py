@@ -64,7 +64,7 @@ class Stage:
         """This stage and the stages of the file that it starts from, nearest first."""
         found: list[Stage] = []
         stage: Stage | None = self
-        while stage is not None and stage not in found:
+        while stage is not None:  # which ends, as a stage starts from an earlier one
             found.append(stage)
             stage = stage.parent
         return tuple(found)
@@ -72,7 +72,10 @@ class Stage:
     @property
     def root(self) -> ImageRef:
         """The image outside the file that this stage goes back to."""
-        return self.lineage[-1].base
+        stage = self
+        while stage.parent is not None:
+            stage = stage.parent
+        return stage.base
 
     @property
     def commands(self) -> tuple[Command, ...]:

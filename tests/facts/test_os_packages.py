@@ -78,4 +78,4 @@ def test_spans_lead_to_the_version_that_a_fix_would_edit() -> None:
 def test_a_stage_knows_whether_its_archive_is_a_dated_one(line: str, expected: bool) -> None:
     source = Source("Dockerfile", f"FROM debian AS a\n{line}\nFROM a\nRUN apt-get install -y curl\n")
     stages = dockerfile_facts.read(source, dockerfile.parse(source)).stages
-    assert [os_packages.snapshot(stage) for stage in stages] == [expected, expected]
+    assert os_packages.snapshots(stages) == ({0, 1} if expected else set())
