@@ -80,6 +80,9 @@ def explained(planned: Plan, log: str) -> str:
     out = [f"{red}the build failed{off} at {bold}{visible(where)}{off}: {failure.kind}: {failure.summary}"]
     if failure.step:
         out.append(f"  {visible(failure.step)}")
+    if failure.at is not None and tree is not None:
+        text = tree.source.text.splitlines()[failure.at - 1].strip().removesuffix(tree.escape).rstrip()
+        out.append(f"  in its line {failure.at}: {visible(text)}")
     out += [f"    | {visible(line)}" for line in failure.evidence]
     out.append(f"  {green}remedy{off}: {failure.remedy}")
     for finding in foreseen(planned, failure):

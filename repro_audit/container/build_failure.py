@@ -1,6 +1,6 @@
 """Why a build failed: from the engine's log to the instruction, the kind of failure, and the lines that show it.
 
-Pure: takes text, gives a `Failure`. Reads the logs of BuildKit, the classic builder, podman and buildah.
+Pure: takes text, gives a `Failure`. `build_log` reads the log, `failure_kind` tells the kind.
 """
 
 from __future__ import annotations
@@ -9,159 +9,31 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from repro_audit.container.build_log import FailedStep, failed_step
+from repro_audit.container.failure_kind import KINDS, classify, shortened
+from repro_audit.container.failure_sign import Sign
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from repro_audit.syntax.dockerfile import Dockerfile, Instruction
 
-# What each kind means, and what to do about it.
-KINDS: dict[str, tuple[str, str]] = {
-    "syntax": ("the Dockerfile is wrong", "mend the instruction; `repro-audit check` says what is wrong with it"),
-    "wrong-architecture": (
-        "a program or image for another architecture",
-        "build for the platform that the base image and the binaries are for (`--platform`), or set up emulation",
-    ),
-    "disk-full": ("the disk is full", "make room where the engine keeps its images (`docker system df`)"),
-    "out-of-memory": ("out of memory", "give the build more memory, or compile with fewer jobs at a time"),
-    "authentication": (
-        "access was refused",
-        "log in to the registry, or hand the credentials over as a build secret; a deleted image says the same",
-    ),
-    "image-not-found": ("a base image does not exist any more", "choose a tag that exists, and pin it by its digest"),
-    "network": ("the network could not be reached", "try again with a network; mirror or vendor what the build needs"),
-    "package-version-gone": (
-        "a version of a package is not there any more",
-        "take the version from an archive that keeps it (a dated snapshot, a lock file with hashes, a mirror)",
-    ),
-    "package-not-found": (
-        "a package does not exist under this name in the sources in use",
-        "correct the name, update the index in the same RUN, or add the source that has it",
-    ),
-    "compiler": ("compiling failed", "install the compiler and headers it needs, or take a prebuilt package"),
-    "file-not-found": (
-        "a file is missing",
-        "check the path, the build context and `.dockerignore`, and that a download is still served",
-    ),
-    "program-not-found": ("a program is not installed in the image", "install it in an earlier instruction"),
-    "permission": ("a permission is missing", "check the USER in force and the mode of the files"),
-    "command-failed": ("a command failed", "the lines above say what it said"),
-}
-
-# Tried in this order on the failing step's lines: what stands first explains what stands later (a network that is
-# down makes packages "not found").
-_SIGNS: tuple[tuple[str, str], ...] = (
-    (
-        "syntax",
-        r"dockerfile parse error|unknown instruction|failed to parse stage name|invalid reference format|"
-        r"base name .* should not be blank|file with no instructions|no build stage in current context|"
-        r"(?:requires|takes) (?:exactly|at least|at most) \w+ argument|invalid (?:from|field|flag) |unknown flag: |"
-        r"Syntax error - can't find|failed to process .*(?:syntax error|unsupported modifier)|unterminated heredoc|"
-        r"no build stages? (?:matching|named)|target stage .* could not be found|failed to reach build target",
-    ),
-    (
-        "wrong-architecture",
-        r"exec format error|no match for platform in manifest|no matching manifest for|"
-        r"does not match the (?:specified|detected|expected) .*platform|cannot execute binary file|"
-        r"wrong ELF class|incompatible architecture|no image found in (?:manifest list|image index) for architecture",
-    ),
-    ("disk-full", r"no space left on device|ENOSPC|disk quota exceeded|enough free (?:disk )?space|disk is full"),
-    (
-        "out-of-memory",
-        r"cannot allocate memory|out of memory|OutOfMemory|OOMKilled|virtual memory exhausted|\bMemoryError\b|"
-        r"Killed signal terminated program|heap out of memory|std::bad_alloc|exit (?:code|status):? 137|"
-        r"non-zero code: 137|(?:^|\s)Killed$|signal: 9, SIGKILL|error allocating",
-    ),
-    (
-        "network",
-        r"temporary failure (?:in name resolution|resolving)|could not resolve|unable to resolve|bad address|"
-        r"name or service not known|no such host|network is (?:unreachable|down)|no route to host|"
-        r"connection (?:refused|timed out|reset)|failed to connect|could not connect|i/o timeout|"
-        r"TLS handshake timeout|NewConnectionError|ConnectTimeoutError|Failed to establish a new connection|EAI_AGAIN|"
-        r"ENOTFOUND|ECONNREFUSED|ETIMEDOUT|CONNECTION FAILED|download timed out|Read timed out|"
-        r"temporary error \(try again later\)|server misbehaving|ssl.*certificate|x509: |HTTP error 5\d\d|"
-        r"returned error: 5\d\d|Bad Gateway|Service Unavailable|early EOF|network bridge not found",
-    ),
-    (
-        "image-not-found",
-        r"manifest unknown|manifest for \S+ not found|failed to resolve source metadata for .*: not found|"
-        r"repository .* not found|reading manifest .* (?:not found|unknown)|"
-        r"failed to (?:load metadata|resolve reference) .*not found|initializing source docker://.*not found",
-    ),
-    (
-        "authentication",
-        r"unauthorized|authentication required|authentication failed|access (?:to the resource is )?denied|"
-        r"pull access denied|insufficient_scope|could not read (?:username|password)|permission denied \(publickey|"
-        r"(?:error|status|HTTP)[^\n]{0,30}\b40[13]\b|40[13] (?:client error|forbidden|unauthorized)|"
-        r"no basic auth credentials|invalid credentials|invalid username or password|secret .*not found",
-    ),
-    (
-        "package-version-gone",
-        r"E: Version '.*' for '.*' was not found|from versions: (?!none\))\S|"
-        r"No matching distribution found for \S+\s*(?:[=<>!~]=?)|No matching version found for|notarget|"
-        r"breaks: world\[\S+[=<>~]|Unable to find a match: \S+-\d|No package \S+-\d\S* available|"
-        r"failed to select a version for|could not find a valid gem '.*' \([=<>~]|unknown revision|"
-        r"Failed to fetch \S+\.deb\s+404|404\s+Not Found \[IP|does not (?:have|contain) a Release file|"
-        r"Release file .* (?:expired|is not valid)|nothing provides .*[=<>]|"
-        r"package .*[=<>].* (?:is not available|not found)|"
-        r"because .* depends on \S+==\S+ and there is no version|there is no version of|"
-        r"ResolutionImpossible|PackagesNotFoundError[\s\S]*[=]",
-    ),
-    (
-        "package-not-found",
-        r"E: Unable to locate package|has no installation candidate|from versions: none|"
-        r"No matching distribution found|\(no such package\)|Unable to find a match|No package .* available|"
-        r"PackagesNotFoundError|npm (?:ERR!|error) (?:code )?(?:E?404)|could not find a valid gem|"
-        r"No match for argument|"
-        r"Package '?\S+'? not found|package \S+ is not in (?:GOROOT|std)|no matching package named|"
-        r"Couldn't find any package by|was not found in the package registry",
-    ),
-    (
-        "compiler",
-        r"fatal error: \S+: No such file or directory|"
-        r"^\S+\.(?:c|cc|cpp|cxx|cu|h|hpp|f90|rs|go):\d+(?::\d+)?:? .*error|"
-        r"error: command '?\S*(?:gcc|g\+\+|cc|clang|nvcc|x86_64-linux-gnu)\S*'? failed|"
-        r"unable to execute '?\S*(?:gcc|cc)|"
-        r"No such file or directory: '?(?:gcc|cc|g\+\+|nvcc)|"
-        r"(?:gcc|cc|g\+\+|make|cmake|nvcc|ld): (?:command )?not found|"
-        r"linker `cc` not found|collect2: error|undefined reference to|make(?:\[\d+\])?: \*\*\*|CMake Error|"
-        r"ninja: build stopped|Failed building wheel|Could not build wheels|error: could not compile|"
-        r"Failed to build|metadata-generation-failed|configure: error|subprocess-exited-with-error",
-    ),
-    (
-        "file-not-found",
-        r"not found: not found|failed to compute cache key|failed to calculate checksum|"
-        r"file not found in build context|no such file or directory|file does not exist|"
-        r"returned error: 404|ERROR 404|HTTP/[\d.]+ 404|404 Not Found|No such file|can't open '|"
-        r"no source files were specified|excluded by \.dockerignore|server returned error: .*404",
-    ),
-    ("program-not-found", r"(?:command )?not found\s*$|executable file not found|exit (?:code|status):? 127|code: 127"),
-    ("permission", r"permission denied|operation not permitted|are you root\?|EACCES"),
-)
-_COMPILED = [(kind, re.compile(pattern, re.IGNORECASE | re.MULTILINE)) for kind, pattern in _SIGNS]
-
-_KIT_HEAD = re.compile(r"^ > \[(?:([^\]]*?) )?(?:\d+/\d+|internal)\] ?(.*?):?$|^ > (\[.*?\] )?(.*):$")
-_KIT_LINE = re.compile(r"^\s*(\d+) \| >>> ?(.*)$")
-_KIT_VERTEX = re.compile(r"^#(\d+) (\[.*)$")
-_KIT_OUTPUT = re.compile(r"^#(\d+) (?:\d+\.\d+ )?(.*)$")
-_STEP = re.compile(r"^(?:\[\d+/\d+\] )?(?:STEP|Step) (\d+)/(\d+) ?: (.*)$")
-_PARSE_LINE = re.compile(r"(?:parse error(?: on)? line|Dockerfile:) ?(\d+)", re.IGNORECASE)
-_NOISE = re.compile(
-    r"^(?:Sending build context|Removing intermediate| ?-+>|DEPRECATED:|subprocess exited|time=\"|-{4,}$|#\d+ \[|"
-    r"Install the buildx|https://docs\.docker|\s*BuildKit is currently|\s*environment-variable|CANCELED$|sha256:|DONE |"
-    r"WARNING: No output|[^ ]+:\d+$|exporting|naming to|CACHED$|transferring)"
-)
-# how buildx begins the last line of every failed build
-_PREFIX = re.compile(r"^(?:ERROR: )?(?:failed to build: )?(?:failed to solve: )?(?:rpc error: code = Unknown desc = )?")
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\s\"'\[\],;&|()=]+")
+_QUOTED = re.compile(r"\"((?:\\.|[^\"\\]){2,200})\"|'([^']{2,200})'|`([^`]{2,200})`|\((\S{2,200}?)\)|: (\S{2,200})$")
+_TOLD = re.compile(r"[^\s\"'`()\[\]{}<>,;:=]{3,}")
+_TRACE = re.compile(r"^\++ (\S.*)$")
+_TRIGGERS = ("ONBUILD ", "RUN ", "COPY ", "ADD ", "WORKDIR ")
 _SHOWN = 8
 _LONG = 400
+_ALIKE = 0.5
 
 
 @dataclass(slots=True, frozen=True)
 class Failure:
     """A failed build. `kind` is a key of `KINDS`; `step` is the instruction as the engine shows it, `line` where it
     begins in the Dockerfile (None where it cannot be told), `end_line` where it ends; `evidence` are lines of the log.
+    `at` is the line within a long instruction that failed, where its words tell.
     """
 
     kind: str
@@ -169,126 +41,178 @@ class Failure:
     line: int | None
     end_line: int | None
     evidence: tuple[str, ...]
-
-    @property
-    def summary(self) -> str:
-        """What kind of failure it is, in words."""
-        return KINDS[self.kind][0]
-
-    @property
-    def remedy(self) -> str:
-        """What to do about such a failure."""
-        return KINDS[self.kind][1]
+    summary: str
+    remedy: str
+    at: int | None = None
 
 
 def diagnose(log: str, dockerfile: Dockerfile | None = None) -> Failure:
     """Why the build with this log failed. Never raises; the worst answer is `command-failed` with the last lines."""
-    lines = log.splitlines()
-    step, said, line = _failing(lines)
-    kind, evidence = _kind(said, step)
-    end = line
-    if dockerfile is not None:
-        found = _instruction(dockerfile, step, line)
-        if found is not None:
-            line, end = found.start_line, found.end_line
-            step = step or f"{found.raw_keyword} {found.text.text}"
+    failed = failed_step(log)
+    sign, evidence = classify(failed.said, failed.ran)
+    found = _instruction(dockerfile, failed) if dockerfile is not None else None
+    step, line, end, at = failed.step, failed.line, failed.line, None
+    if dockerfile is not None and found is None and failed.line is not None:
+        line = end = None if failed.line > len(dockerfile.source.text.splitlines()) else failed.line
+    if dockerfile is not None and found is None and line is None and (sign is None or sign.kind == "syntax"):
+        sign, line, end = _unread(dockerfile, sign)
+    if dockerfile is not None and found is not None:
+        line, end = found.start_line, found.end_line
+        if found.keyword == "from" and step.startswith(_TRIGGERS):
+            # not in this file: the base image brought it along
+            step = step if step.startswith("ONBUILD ") else f"ONBUILD {step}"
+        elif step.split(" ", 1)[0] != found.raw_keyword:
+            step = _shown(found)
+        if sign is not None and sign.kind == "syntax" and found.heredocs and not failed.ran:
+            sign = _NO_HEREDOC if all(each.terminated for each in found.heredocs) else sign
+        if sign is not None and sign.kind in ("network", "image-not-found", "authentication"):
+            sign = _stage_meant(dockerfile, found) or sign
+        if found.keyword == "run" and end > line:
+            at = _within(dockerfile, found, [shown for _, shown in failed.said], evidence)
     if not evidence:
-        evidence = tuple(text for text in said if text.strip())[-_SHOWN:]
-    return Failure(kind, step[:_LONG], line, end, tuple(text.strip()[:_LONG] for text in evidence))
+        evidence = shortened([shown for _, shown in failed.said if shown.strip()][-_SHOWN:])
+    kind = sign.kind if sign is not None else "command-failed"
+    summary, remedy = KINDS[kind]
+    return Failure(
+        kind,
+        _SPACE.sub(" ", step).strip()[:_LONG],
+        line,
+        end,
+        tuple(text.strip()[:_LONG] for text in evidence),
+        sign.summary or summary if sign is not None else summary,
+        sign.remedy or remedy if sign is not None else remedy,
+        at,
+    )
 
 
-def _failing(lines: Sequence[str]) -> tuple[str, list[str], int | None]:
-    """The step that failed, what was said in it and after, and its line where the engine tells."""
-    line = None
-    for text in lines:
-        told = _KIT_LINE.match(text)
-        if told:
-            line = int(told[1])
-            break
-    for at in range(len(lines) - 1, -1, -1):
-        head = _KIT_HEAD.match(lines[at])
-        if head:
-            step = head[2] if head[2] is not None else head[4] or ""
-            return step, _vertex(lines, step, at), line if line is not None else _parse_line(lines)
-        told = _STEP.match(lines[at])
-        if told:
-            return (
-                told[3],
-                [text for text in lines[at + 1 :] if not _NOISE.match(text)],
-                line or _parse_line(lines[at:]),
-            )
-    tail = [text for text in lines[-40:] if not _NOISE.match(text)]
-    return "", [text for text in tail if "rror" in text] or tail[-_SHOWN:], line or _parse_line(lines)
+_NEVER = re.compile(r"(?!)")
+_NO_HEREDOC = Sign(
+    "syntax",
+    _NEVER,
+    "this engine does not know heredocs",
+    "let a newer BuildKit read it (`# syntax=docker/dockerfile:1` as the first line), or put it into a script",
+)
+_PLAIN_SYNTAX = Sign("syntax", _NEVER)
 
 
-def _parse_line(lines: Sequence[str]) -> int | None:
-    for text in reversed(lines[-60:]):
-        told = _PARSE_LINE.search(text)
-        if told:
-            return int(told[1])
+def _unread(dockerfile: Dockerfile, sign: Sign | None) -> tuple[Sign | None, int | None, int | None]:
+    """Where the builder named no place: the first thing in the file that no builder can read."""
+    if dockerfile.errors:
+        line = dockerfile.source.position(dockerfile.errors[0].span.start).line
+        return sign or _PLAIN_SYNTAX, line, line
+    if sign is not None and dockerfile.instructions and not any(i.keyword == "from" for i in dockerfile.instructions):
+        first = dockerfile.instructions[0].start_line
+        return sign, first, first
+    return sign, None, None
+
+
+def _stage_meant(dockerfile: Dockerfile, found: Instruction) -> Sign | None:
+    """A name after `--from=` that is no stage is taken for an image, and fetched."""
+    flag = found.flag("from") if found.keyword in ("copy", "add") else None
+    name = flag.value if flag is not None else None
+    stages = [each.text.text.split()[-1] for each in dockerfile.instructions if each.keyword == "from"]
+    if not name or name in stages or any(char in name for char in "/:.@$"):
+        return None
+    return Sign(
+        "syntax",
+        _NEVER,
+        f"there is no stage `{name}`, so an image of that name was looked for",
+        "name a stage that an earlier `FROM ... AS name` begins, or write the image with its registry and tag",
+    )
+
+
+def _shown(found: Instruction) -> str:
+    return " ".join([found.raw_keyword, *(flag.raw for flag in found.flags), found.text.text])
+
+
+def _instruction(dockerfile: Dockerfile, failed: FailedStep) -> Instruction | None:
+    for each in dockerfile.instructions if failed.line is not None else ():
+        if each.start_line <= (failed.line or 0) <= each.end_line:
+            return each
+    step = _squeezed(failed.step)
+    keyword, _, rest = step.partition(" ")
+    numbered = _numbered(dockerfile, failed)
+    alike: list[tuple[float, Instruction]] = []
+    words = set(_WORD.findall(rest))
+    for each in dockerfile.instructions:
+        if each.keyword == keyword.lower():
+            text = _squeezed(each.text.text)
+            # a step is shown with its flags; a shell form with heredocs by its first line only
+            have = set(_WORD.findall(text)) | {word for flag in each.flags for word in _WORD.findall(flag.raw)}
+            same = text == rest or (text and rest.endswith(text)) or (rest and text.startswith(rest))
+            alike.append((2.0 if same else 2 * len(words & have) / max(1, len(words) + len(have)), each))
+    best = max((likeness for likeness, _ in alike), default=0.0)
+    if best >= _ALIKE:
+        equal = [each for likeness, each in alike if likeness == best]
+        if len(equal) > 1:
+            equal = [each for each in equal if each in numbered] or equal
+        return equal[-1]
+    if step.startswith(_TRIGGERS):
+        bases = [each for each in dockerfile.instructions if each.keyword == "from"]
+        bases = [each for each in bases if each in numbered] if len(bases) > 1 else bases
+        return bases[0] if len(bases) == 1 else None
+    return _naming(dockerfile, failed)
+
+
+def _numbered(dockerfile: Dockerfile, failed: FailedStep) -> list[Instruction]:
+    """The instructions that the step's number, or the name of its stage, leaves over."""
+    stages: list[list[Instruction]] = []
+    for each in dockerfile.instructions:
+        if each.keyword == "from" or not stages:
+            stages.append([])
+        stages[-1].append(each)
+    if failed.stage is not None:
+        for index, stage in enumerate(stages):
+            names = {f"stage-{index}", *(w.lower() for w in stage[0].text.text.split()[2:3])}
+            if failed.stage.lower() in names:
+                return stage
+    if failed.number is not None:
+        among = list(dockerfile.instructions)
+        if failed.stage_at is not None:
+            among = stages[failed.stage_at] if failed.stage_at < len(stages) else []
+        return among[failed.number - 1 : failed.number]
+    return []
+
+
+def _naming(dockerfile: Dockerfile, failed: FailedStep) -> Instruction | None:
+    """The instruction that names what the engine speaks of: an image to fetch, a URL, a word that it cannot read."""
+    step = (
+        failed.step.removeprefix("load metadata for ").removeprefix("FROM ").removeprefix("resolve image config for ")
+    )
+    told = [step.strip(), step.strip().removeprefix("docker.io/").removeprefix("library/").removesuffix(":latest")]
+    for _, shown in failed.said[-3:]:
+        told += [word.replace("\\", "") for each in _QUOTED.findall(shown) for word in each if word]
+    for word in told:
+        if len(word) < 2:
+            continue
+        naming = [each for each in dockerfile.instructions if word in _shown(each)]
+        naming = [each for each in naming if each.keyword in ("from", "copy", "add", "run")] if word == step else naming
+        if naming and (len(naming) == 1 or word in told[:2]):
+            return naming[0]
+        bodies = [each for each in dockerfile.instructions if any(word in here.body.text for here in each.heredocs)]
+        if len(bodies) == 1:
+            return bodies[0]
+    for _, shown in failed.said[-1:]:
+        blamed = [each for each in dockerfile.instructions if each.keyword == shown.partition(" ")[0].lower()]
+        if "no FROM" in shown:
+            blamed = [each for each in dockerfile.instructions if each.keyword == "from" and "$" in each.text.text]
+        if len(blamed) == 1:
+            return blamed[0]
     return None
 
 
-def _vertex(lines: Sequence[str], step: str, at: int) -> list[str]:
-    """What BuildKit's failing step said, each line once."""
-    number = None
-    for text in lines[:at]:
-        found = _KIT_VERTEX.match(text)
-        if found and found[2].endswith(step):
-            number = found[1]
-    said: list[str] = []
-    if number is not None:
-        for text in lines[:at]:
-            found = _KIT_OUTPUT.match(text)
-            if found and found[1] == number and not found[2].startswith("[") and not _NOISE.match(found[2]):
-                said.append(found[2])
-    for text in lines[at + 1 :]:
-        bare = re.sub(r"^\d+\.\d+ ", "", text)
-        if bare.strip() and bare not in said and not _NOISE.match(bare) and not re.match(r"\s*\d+ \| ", bare):
-            said.append(bare)
-    return said
+def _within(dockerfile: Dockerfile, found: Instruction, said: Sequence[str], evidence: Sequence[str]) -> int | None:
+    """The line within the instruction whose words the log repeats; None unless it is one line alone."""
+    lines = dockerfile.source.text.splitlines()[found.start_line - 1 : found.end_line]
+    traced = [told[1] for told in map(_TRACE.match, said) if told]
+    for text in [*traced[-1:], *evidence]:
+        words = {word.rstrip(".") for word in _TOLD.findall(text)}
+        counted = [sum(word in words for word in _TOLD.findall(line.rstrip("\\"))) for line in lines]
+        best = max(counted)
+        if best and counted.count(best) == 1:
+            return found.start_line + counted.index(best)
+    return None
 
 
-def _kind(said: Sequence[str], step: str) -> tuple[str, tuple[str, ...]]:
-    # the step itself is quoted in errors: what it says there is no sign of anything
-    quoted = _SPACE.sub(" ", step)
-    texts = [(_without(text, quoted), text) for text in said]
-    for kind, pattern in _COMPILED:
-        shown = [text for bare, text in texts if bare and pattern.search(bare)]
-        if shown:
-            return kind, tuple(dict.fromkeys(shown))[-_SHOWN:]
-    return "command-failed", ()
-
-
-def _without(text: str, step: str) -> str:
-    squeezed = _PREFIX.sub("", _SPACE.sub(" ", text)[:4000].strip())
-    command = step.partition(" ")[2]
-    for part in (step, command):
-        if len(part) > 8 and step.startswith("RUN "):
-            squeezed = squeezed.replace(part, "")
-    return squeezed
-
-
-def _instruction(dockerfile: Dockerfile, step: str, line: int | None) -> Instruction | None:
-    if line is not None:
-        for each in dockerfile.instructions:
-            if each.start_line <= line <= each.end_line:
-                return each
-    if not step:
-        return None
-    wanted = _SPACE.sub(" ", step).strip()
-    keyword, _, rest = wanted.partition(" ")
-    words = set(_WORD.findall(rest))
-    best: tuple[float, Instruction] | None = None
-    for each in dockerfile.instructions:
-        if each.keyword != keyword.lower():
-            continue
-        text = _SPACE.sub(" ", each.text.text).strip()
-        if text == rest or rest.endswith(text):
-            return each
-        have = set(_WORD.findall(text))
-        # a shell form with heredocs is shown by its first line only
-        likeness = 2 * len(words & have) / max(1, len(words) + len(have))
-        if best is None or likeness > best[0]:
-            best = (likeness, each)
-    return best[1] if best is not None else None
+def _squeezed(text: str) -> str:
+    return _SPACE.sub(" ", text).strip()

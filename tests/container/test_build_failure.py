@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro_audit.container.build_failure import KINDS, diagnose
+from repro_audit.container.build_failure import diagnose
+from repro_audit.container.failure_kind import KINDS
 from repro_audit.source import Source
 from repro_audit.syntax import dockerfile
 
@@ -39,6 +42,34 @@ SAID = {
     "cat: /x: No such file or directory": "file-not-found",
     "touch: cannot touch '/etc/x': Permission denied": "permission",
     "assertion failed": "command-failed",
+    # what only looks like a network code in capitals
+    "ModuleNotFoundError: No module named 'numpy'": "program-not-found",
+    "FileNotFoundError: [Errno 2] No such file or directory: '/x'": "file-not-found",
+    "AssertionError: MemoryError not raised": "command-failed",
+    "MemoryError": "out-of-memory",
+    "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory": "out-of-memory",
+    "/foreign: line 1: ELF: not found": "wrong-architecture",
+    "Illegal instruction (core dumped)": "wrong-architecture",
+    "/bin/sh: 1: Syntax error: Unterminated quoted string": "syntax",
+    "/bin/bash: -c: line 1: syntax error: unexpected end of file": "syntax",
+    "./build.sh: line 3: syntax error near unexpected token `fi'": "command-failed",
+    "/usr/bin/env: 'bash\\r': No such file or directory": "syntax",
+    "curl: (60) SSL certificate problem: self signed certificate": "network",
+    "W: GPG error: http://deb.example.org stable InRelease: NO_PUBKEY 0E98404D386FA1D9": "authentication",
+    "npm error code ERESOLVE": "package-version-gone",
+    "npm error code E404": "package-not-found",
+    "npm error 404 Not Found - GET https://registry.example.org/nope": "package-not-found",
+    "go: example.org/x@v9.9.9: invalid version: unknown revision v9.9.9": "package-version-gone",
+    "./main.go:4:2: undefined: fmt.Prinln": "compiler",
+    "error[E0425]: cannot find value `x` in this scope": "compiler",
+    'error: failed to select a version for the requirement `serde = "=99.0.0"`': "package-version-gone",
+    "PackagesNotFoundError: The following packages are not available:\n  - nope": "package-not-found",
+    "PackagesNotFoundError: The following packages are not available:\n  - numpy==99": "package-version-gone",
+    "make: *** No rule to make target 'x'.  Stop.": "file-not-found",
+    "E: The repository 'http://deb.example.org buster Release' does not have a Release file.": "package-version-gone",
+    "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.": "package-version-gone",
+    "toomanyrequests: You have reached your pull rate limit.": "network",
+    "error: unknown flag: --foo": "command-failed",
 }
 
 
@@ -71,6 +102,105 @@ def test_buildah_names_the_step() -> None:
     log = 'STEP 4/5: COPY a.txt /a\nError: building at STEP "COPY a.txt /a": copier: stat: "/a.txt": no such file or directory'
     failure = diagnose(log, TREE)
     assert (failure.kind, failure.line) == ("file-not-found", 7)
+
+
+def recorded() -> list[tuple[str, tuple[str, ...], str]]:
+    """Logs that people put into issues: where, the kinds that are right, the log."""
+    text = (Path(__file__).parent / "recorded_failures.txt").read_text(encoding="utf-8")
+    found = []
+    for block in text.split("\n=== ")[1:]:
+        head, _, log = block.partition("\n")
+        *kinds, where = head.split()
+        found.append((where, tuple(kinds), log))
+    return found
+
+
+@pytest.mark.parametrize(("where", "kinds", "log"), recorded(), ids=lambda value: value if "#" in value else "")
+def test_a_log_of_somebody_who_asked_for_help_is_understood(where: str, kinds: tuple[str, ...], log: str) -> None:
+    assert diagnose(log).kind in kinds, where
+
+
+def test_the_line_within_a_long_instruction_is_told_by_its_words() -> None:
+    text = "FROM a\nRUN echo one && \\\n    # why\n    cat /nothing/here && \\\n    echo two\n"
+    log = (
+        "Step 2/2 : RUN echo one &&     cat /nothing/here &&     echo two\n ---> Running in 0123456789ab\none\n"
+        "cat: /nothing/here: No such file or directory\n"
+    )
+    failure = diagnose(log, dockerfile.parse(Source("Dockerfile", text)))
+    assert (failure.line, failure.end_line, failure.at) == (2, 5, 4)
+
+
+def test_a_trace_of_the_shell_tells_the_line_where_nothing_was_said() -> None:
+    text = "FROM a\nRUN set -ex; \\\n    mkdir /x; \\\n    test -f /y; \\\n    echo two\n"
+    log = "Step 2/2 : RUN set -ex;     mkdir /x;     test -f /y;     echo two\n+ mkdir /x\n+ test -f /y\n"
+    log += "The command '/bin/sh -c set -ex;     mkdir /x' returned a non-zero code: 1\n"
+    failure = diagnose(log, dockerfile.parse(Source("Dockerfile", text)))
+    assert (failure.kind, failure.at) == ("command-failed", 4)
+
+
+def test_of_equal_instructions_the_one_that_failed_is_named() -> None:
+    text = "FROM x AS a\nRUN make\nFROM x AS b\nRUN true\nRUN make\n"
+    tree = dockerfile.parse(Source("Dockerfile", text))
+    assert diagnose("Step 2/5 : RUN make\nboom\n", tree).line == 2
+    assert diagnose("Step 5/5 : RUN make\nboom\n", tree).line == 5
+    assert diagnose("[2/2] STEP 3/3: RUN make\nboom\n", tree).line == 5
+    assert diagnose("#7 [b 3/3] RUN make\n#7 0.1 boom\n------\n > [b 3/3] RUN make:\n------\n", tree).line == 5
+
+
+def test_what_a_parallel_stage_says_is_no_sign() -> None:
+    log = (
+        "#7 [a 2/2] RUN one\n#8 [b 2/2] RUN two\n#7 0.1 no space left on device\n#8 0.2 cat: /x: No such file or directory\n"
+        '#7 0.3 no space left on device\n#8 ERROR: process "/bin/sh -c two" did not complete successfully: exit code: 1\n'
+        "------\n > [b 2/2] RUN two:\n0.2 cat: /x: No such file or directory\n------\n"
+    )
+    failure = diagnose(log)
+    assert (failure.kind, failure.evidence) == ("file-not-found", ("cat: /x: No such file or directory",))
+
+
+def test_a_trouble_that_passed_does_not_explain_a_later_failure() -> None:
+    said = ["Read timed out, trying again", *(f"compiling {number}" for number in range(100))]
+    log = STEP + "\n".join([*said, "x.c:1:1: error: expected ';'", "make: *** [x.o] Error 1"])
+    assert diagnose(log, TREE).kind == "compiler"
+
+
+def test_a_process_that_was_killed_explains_all_that_came_after() -> None:
+    said = ["c++: fatal error: Killed signal terminated program cc1plus", *(f"compiling {n}" for n in range(100))]
+    assert diagnose(STEP + "\n".join([*said, "make: *** [x.o] Error 1"]), TREE).kind == "out-of-memory"
+
+
+def test_a_base_image_is_found_by_its_name_in_an_old_buildkits_log() -> None:
+    log = (
+        "#3 [internal] load metadata for docker.io/library/python:3.12\n#3 ERROR: docker.io/library/python:3.12: not found\n"
+        "------\n > [internal] load metadata for docker.io/library/python:3.12:\n------\nfailed to solve with frontend "
+        "dockerfile.v0: failed to create LLB definition: docker.io/library/python:3.12: not found\n"
+    )
+    failure = diagnose(log, TREE)
+    assert (failure.kind, failure.line, failure.step) == ("image-not-found", 1, "FROM python:3.12 AS a")
+
+
+def test_a_from_that_means_no_stage_is_told_from_an_image_that_is_gone() -> None:
+    tree = dockerfile.parse(Source("Dockerfile", "FROM x AS builder\nFROM x\nCOPY --from=bilder /a /a\n"))
+    log = "------\n > FROM docker.io/library/bilder:latest:\n------\nDockerfile:3\n-----\n   3 | >>> COPY --from=bilder /a /a\n"
+    log += (
+        "ERROR: failed to solve: bilder: pull access denied, repository does not exist or may require authorization\n"
+    )
+    failure = diagnose(log, tree)
+    assert (failure.kind, failure.line) == ("syntax", 3)
+    assert "`bilder`" in failure.summary
+
+
+def test_an_engine_without_heredocs_is_named_as_the_cause() -> None:
+    tree = dockerfile.parse(Source("Dockerfile", "FROM x\nRUN <<EOF\nset -e\nEOF\n"))
+    failure = diagnose("Error response from daemon: dockerfile parse error line 3: unknown instruction: SET\n", tree)
+    assert (failure.kind, failure.line) == ("syntax", 2)
+    assert "heredoc" in failure.summary
+
+
+def test_a_builder_that_names_no_place_is_helped_by_the_file() -> None:
+    tree = dockerfile.parse(Source("Dockerfile", "FROM x\nRUN true\nENV A=1 B\n"))
+    log = 'Error response from daemon: failed to parse Dockerfile: Syntax error - can\'t find = in "B". Must be of the form: name=value\n'
+    failure = diagnose(log, tree)
+    assert (failure.kind, failure.line) == ("syntax", 3)
 
 
 @given(st.text(max_size=400))
