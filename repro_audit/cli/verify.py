@@ -18,13 +18,15 @@ from repro_audit.cli.problem import CannotError
 
 if TYPE_CHECKING:
     from repro_audit.cli.build_plan import Plan
+    from repro_audit.container.build_context import Inputs
     from repro_audit.container.engine import Built, Engine
     from repro_audit.container.engine_request import BuildRequest
     from repro_audit.verify.causes.evidence import Varied
     from repro_audit.verify.comparison import Comparison
     from repro_audit.verify.instruction import InstructionPlace
 
-VARIATIONS = ("time", "directory", "order", "umask", "hostname", "locale")
+VARIATIONS = ("time", "directory", "order", "umask", "hostname", "locale", "checkout")
+_USUAL = VARIATIONS[:-1]
 # Seconds between the end of one build and the beginning of the other: clocks that count in twos show another time.
 _APART = 2.1
 
@@ -53,8 +55,13 @@ def command(
         typer.Option(min=0, help="The time to build for, in seconds (default: the last commit's).", metavar="SECONDS"),
     ] = None,
     vary: Annotated[
-        str, typer.Option(help=f"What changes in the second build: all, none, or some of {', '.join(VARIATIONS)}.")
-    ] = "all",
+        str | None,
+        typer.Option(
+            help=f"What changes in the second build: all, none, or some of {', '.join(VARIATIONS)} (the permissions "
+            "that another umask gives files). Default: all but checkout.",
+            metavar="WHAT,...",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Only an identical digest (level 4) will do.")] = False,
     format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
@@ -87,7 +94,9 @@ def command(
             raise CannotError(str(error)) from None
 
 
-def _varied(text: str) -> tuple[str, ...]:
+def _varied(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return _USUAL
     if text in ("all", "none"):
         return VARIATIONS if text == "all" else ()
     asked = tuple(part.strip() for part in text.split(","))
@@ -146,7 +155,7 @@ class _Run:
                 return 2
             conditions = self._conditions(engine, built, varied)
             comparison = _named(
-                _compared(left, right, _places(self.planned), request.platform, _changed(copied, second)),
+                _compared(left, right, _places(self.planned), request.platform, _changed(copied, second, self.varied)),
                 self.against or "first build",
                 "second build" if self.against is None else "fresh build",
             )
@@ -188,9 +197,12 @@ class _Run:
             found["varied"] = ", ".join(_VARIED[each] for each in shown) or "nothing"
             if "time" in varied:
                 found["not varied"] = "the day and year: containers have the clock of the machine"
+            if varied and "checkout" not in varied:
+                permissions = "the permissions that a checkout gives files (--vary=all)"
+                found["not varied"] = "; ".join(filter(None, (found.get("not varied"), permissions)))
         return found
 
-    def _keep(self, path: str, comparison: Comparison, inputs: str, conditions: dict[str, str]) -> None:
+    def _keep(self, path: str, comparison: Comparison, inputs: Inputs, conditions: dict[str, str]) -> None:
         from repro_audit.container.build_context import digest
         from repro_audit.verify.record import dump
         from repro_audit.verify.record import record as kept
@@ -206,6 +218,7 @@ class _Run:
             dockerfile=request.dockerfile,
             settings=self.planned.settings,
             inputs=inputs,
+            any_modes="checkout" in self.varied and self.against is None,
             conditions=conditions,
         )
         emit(dump(made), path)
@@ -223,16 +236,22 @@ _VARIED = {
     "umask": "umask of the engine's program",
     "hostname": "hostname",
     "locale": "locale and time zone of the engine's program",
+    "checkout": "the permissions of the files, as a checkout under another umask has them",
 }
+
+
+# What people have: most systems, and those that give each user a group.
+_CHECKOUTS = (0o022, 0o002)
 
 
 def _copied(request: BuildRequest, folder: str, varied: tuple[str, ...], *, second: bool) -> BuildRequest:
     """The request for one build, from a copy of the context of its own, as a fresh checkout would be."""
     from repro_audit.container.build_context import copy
 
-    if "directory" in varied or "order" in varied:
+    if {"directory", "order", "checkout"} & set(varied):
         os.makedirs(os.path.dirname(folder), exist_ok=True)
-        own = copy(request.context, request.dockerfile, folder, backwards=second and "order" in varied)
+        umask = (_CHECKOUTS[1] if second else _CHECKOUTS[0]) if "checkout" in varied else None
+        own = copy(request.context, request.dockerfile, folder, backwards=second and "order" in varied, umask=umask)
         request = replace(request, context=folder, dockerfile=own)
     if "umask" in varied:
         request = replace(request, umask=0o027 if second else 0o022)
@@ -281,7 +300,7 @@ def _compared(
     return verify_archives(left, right, places, platform=platform, varied=varied)
 
 
-def _changed(first: BuildRequest | None, second: BuildRequest) -> Varied | None:
+def _changed(first: BuildRequest | None, second: BuildRequest, varied: tuple[str, ...]) -> Varied | None:
     """What the second build was given on purpose that the first was not."""
     from repro_audit.verify.causes.evidence import Varied
 
@@ -293,6 +312,7 @@ def _changed(first: BuildRequest | None, second: BuildRequest) -> Varied | None:
         second.zone,
         (first.context, second.context) if first.context != second.context else None,
         (first.umask, second.umask) if first.umask != second.umask else None,
+        _CHECKOUTS if "checkout" in varied else None,
     )
 
 

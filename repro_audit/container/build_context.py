@@ -10,7 +10,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from repro_audit.container.engine import need_space
 from repro_audit.container.engine_error import EngineError
@@ -73,14 +73,23 @@ def entries(context: str, dockerfile: str) -> Iterator[ContextEntry]:
         folders += reversed(below)
 
 
-def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart: str | None = None) -> str:
-    """A digest over all that the image is made of here: the files the builder gets with their modes, the Dockerfile,
-    its ignore file, and `settings` (target, build arguments, platform). Raises EngineError.
+class Inputs(NamedTuple):
+    """Digests over what an image is made of: its `content`, with no more of a file's mode than git keeps, and the
+    `modes`, which follow the umask of whoever checked the files out.
+    """
+
+    content: str
+    modes: str
+
+
+def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart: str | None = None) -> Inputs:
+    """The digests of all that the image is made of here: the files the builder gets, the Dockerfile, its ignore file,
+    and `settings` (target, build arguments, platform). Raises EngineError.
 
     `apart` is a file that is left out: the record of the digest itself, which may lie in the context.
     """
     left_out = os.path.realpath(apart) if apart is not None else None
-    total = hashlib.sha256()
+    total, modes = hashlib.sha256(), hashlib.sha256()
 
     def add(*parts: str | bytes) -> None:
         for part in parts:
@@ -98,11 +107,12 @@ def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart
         elif stat.S_ISREG(entry.mode):
             if left_out is not None and os.path.realpath(entry.place) == left_out:
                 continue
-            # git keeps no more of the mode than this
+            modes.update(entry.mode.to_bytes(4, "big"))
             add("file", entry.path, "x" if entry.mode & 0o100 else "-", _hash(entry.place))
         elif stat.S_ISDIR(entry.mode):
+            modes.update(entry.mode.to_bytes(4, "big"))
             add("folder", entry.path)
-    return f"sha256:{total.hexdigest()}"
+    return Inputs(f"sha256:{total.hexdigest()}", f"sha256:{modes.hexdigest()}")
 
 
 def _hash(path: str) -> bytes:
@@ -116,12 +126,27 @@ def _hash(path: str) -> bytes:
     return found.digest()
 
 
-def copy(context: str, dockerfile: str, target: str, *, backwards: bool = False, time: float | None = None) -> str:
+def copy(
+    context: str,
+    dockerfile: str,
+    target: str,
+    *,
+    backwards: bool = False,
+    time: float | None = None,
+    umask: int | None = None,
+) -> str:
     """Copy what the builder gets into the new folder `target`, and the Dockerfile; gives the path of its copy.
 
     Files keep content, kind and mode. `backwards` writes them in the other order, so that they lie otherwise on disk;
-    `time` is their new time (None: now). Raises EngineError.
+    `time` is their new time (None: now); with `umask` they get the modes that a checkout under it gives them. Raises
+    EngineError.
     """
+
+    def mode(entry: ContextEntry) -> int:
+        if umask is None:
+            return stat.S_IMODE(entry.mode)
+        return (0o777 if stat.S_ISDIR(entry.mode) or entry.mode & 0o100 else 0o666) & ~umask
+
     found = list(entries(context, dockerfile))
     need_space(target, sum(e.size for e in found if stat.S_ISREG(e.mode)))
     os.mkdir(target)
@@ -137,12 +162,12 @@ def copy(context: str, dockerfile: str, target: str, *, backwards: bool = False,
                 os.symlink(os.readlink(entry.place), place)
             elif stat.S_ISREG(entry.mode):
                 shutil.copyfile(entry.place, place)
-                os.chmod(place, stat.S_IMODE(entry.mode))
+                os.chmod(place, mode(entry))
         except OSError as error:
             raise EngineError(f"{entry.place}: cannot be copied: {error.strerror}") from None
     own = _copied_dockerfile(context, dockerfile, target)
     for entry in reversed(folders):
-        os.chmod(os.path.join(target, entry.path), stat.S_IMODE(entry.mode))
+        os.chmod(os.path.join(target, entry.path), mode(entry))
     os.chmod(target, 0o755)  # noqa: S103 (as a checkout has it)
     if time is not None:
         for entry in found:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro_audit.container.build_context import digest
+from repro_audit.container.build_context import Inputs, digest
 from repro_audit.container.engine_error import EngineError
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ class RecordError(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Record:
-    """A stored result. `context` and `dockerfile` are relative to the record's own folder; `inputs` is a digest over
-    them and over `settings` (target, platform, build arguments).
+    """A stored result. `context` and `dockerfile` are relative to the record's own folder; `inputs` are digests over
+    them and over `settings` (target, platform, build arguments). The modes of the files count unless the builds showed
+    that they do not matter (`any_modes`).
     """
 
     result: str
@@ -36,7 +37,8 @@ class Record:
     context: str
     dockerfile: str
     settings: tuple[str, ...]
-    inputs: str
+    inputs: Inputs
+    any_modes: bool
     images: tuple[str, ...]
     conditions: Mapping[str, str]
     written: str
@@ -57,7 +59,8 @@ def record(
     context: str,
     dockerfile: str,
     settings: Sequence[str],
-    inputs: str,
+    inputs: Inputs,
+    any_modes: bool,
     conditions: Mapping[str, str],
 ) -> Record:
     """The record of a comparison, to be kept at `path`. `inputs` is the digest taken before the first build."""
@@ -75,6 +78,7 @@ def record(
         inside(dockerfile),
         tuple(settings),
         inputs,
+        any_modes and comparison.level is not None,
         tuple(i.manifest_digest or i.config_digest for i in (comparison.left, comparison.right)),
         dict(conditions),
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -89,7 +93,8 @@ def dump(kept: Record) -> str:
         "result": kept.result,
         "level": kept.level,
         "inputs": {
-            "digest": kept.inputs,
+            "digest": kept.inputs.content,
+            "modes": None if kept.any_modes else kept.inputs.modes,
             "context": kept.context,
             "dockerfile": kept.dockerfile,
             "settings": list(kept.settings),
@@ -117,7 +122,8 @@ def load(path: str) -> Record:
             str(inputs["context"]),
             str(inputs["dockerfile"]),
             tuple(str(each) for each in inputs["settings"]),
-            str(inputs["digest"]),
+            Inputs(str(inputs["digest"]), str(inputs["modes"])),
+            inputs["modes"] is None,
             tuple(str(each) for each in document["images"]),
             {str(k): str(v) for k, v in document["conditions"].items()},
             str(document["written"]),
@@ -139,6 +145,12 @@ def proven(path: str) -> Proof:
         now = digest(context, dockerfile, kept.settings, apart=path)
     except EngineError as error:
         return Proof(None, f"the inputs cannot be read: {error}")
-    if now != kept.inputs:
+    if now.content == kept.inputs.content and now.modes != kept.inputs.modes and not kept.any_modes:
+        return Proof(
+            None,
+            f"the files have other permissions than when it was verified on {kept.written[:10]}, as a checkout under "
+            "another umask has; --vary=all shows whether that matters",
+        )
+    if now.content != kept.inputs.content:
         return Proof(None, f"the inputs have changed since it was verified on {kept.written[:10]}; verify again")
     return Proof(kept.level, f"verified on {kept.written[:10]}")

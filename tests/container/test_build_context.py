@@ -31,12 +31,31 @@ def test_the_digest_tells_content_mode_and_settings_but_no_times(write) -> None:
     os.utime(project / "a", (1, 1))
     (project / "ignored").write_text("2")
     assert digest(*place) == before
-    assert digest(*place, ["target x"]) != before
+    assert digest(*place, ["target x"]).content != before.content
     os.chmod(project / "a", 0o755)
     changed = digest(*place)
-    assert changed != before
+    assert changed.content != before.content
     (project / "a").write_text("2")
-    assert digest(*place) not in (before, changed)
+    assert digest(*place).content not in (before.content, changed.content)
+
+
+def test_permissions_that_git_does_not_keep_are_told_apart_from_content(write) -> None:
+    project = write({"Dockerfile": "FROM scratch\n", "a": "1"})
+    os.chmod(project / "a", 0o644)
+    before = digest(str(project), str(project / "Dockerfile"))
+    os.chmod(project / "a", 0o664)
+    after = digest(str(project), str(project / "Dockerfile"))
+    assert after.content == before.content
+    assert after.modes != before.modes
+
+
+def test_a_copy_can_have_the_permissions_of_a_checkout_under_another_umask(write, tmp_path: Path) -> None:
+    project = write({"Dockerfile": "FROM scratch\n", "a": "1", "run": "1", "b/c": "1"})
+    os.chmod(project / "a", 0o640)
+    os.chmod(project / "run", 0o750)
+    copy(str(project), str(project / "Dockerfile"), str(tmp_path / "copy"), umask=0o002)
+    modes = {name: (tmp_path / "copy" / name).stat().st_mode & 0o7777 for name in ("a", "run", "b", "b/c")}
+    assert modes == {"a": 0o664, "run": 0o775, "b": 0o775, "b/c": 0o664}
 
 
 def test_a_copy_has_the_same_digest_whatever_its_order_and_time(write, tmp_path: Path) -> None:

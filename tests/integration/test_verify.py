@@ -87,6 +87,18 @@ def test_a_fresh_build_is_compared_with_an_archive_and_with_an_image(rig: Rig, w
     rig.ask("rmi", name)
 
 
+def test_permissions_that_follow_the_umask_of_a_checkout_differ_only_when_asked_for(rig_of, write) -> None:
+    rig = rig_of("moby")
+    files = {"a": "1", "b/c": "2", "d": "3"}
+    project = write({"Dockerfile": f"FROM {rig.base}\nCOPY a b /kept/\nCOPY --chmod=755 d /set\n", **files})
+    verified(rig, project, "--strict", status=0)
+    report = verified(rig, project, "--vary=all", status=1)
+    assert set(found(report)) == {"/kept/a", "/kept/c"}
+    for each in found(report).values():
+        assert (each["cause"], each["kinds"], each["instruction"]["line"]) == ("umask", ["mode"], 2)
+        assert "--chmod" in each["remedy"]
+
+
 def test_what_cannot_be_compared_ends_with_status_two(rig_of, write, tmp_path: Path) -> None:
     rig = rig_of("podman")
     (tmp_path / "bad.tar").write_bytes(b"no tar at all")

@@ -21,15 +21,17 @@ def project(write: Write, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def keep(folder: Path, level: int | None) -> None:
+def keep(folder: Path, level: int | None, *, any_modes: bool = False) -> None:
     record = folder / "verify.json"
+    inputs = digest(str(folder), str(folder / "Dockerfile"), (), apart=str(record))
     document = {
         "version": 1,
         "kind": "repro-audit-verify",
         "result": "same-files" if level else "different",
         "level": level,
         "inputs": {
-            "digest": digest(str(folder), str(folder / "Dockerfile"), (), apart=str(record)),
+            "digest": inputs.content,
+            "modes": None if any_modes else inputs.modes,
             "context": ".",
             "dockerfile": "Dockerfile",
             "settings": [],
@@ -60,6 +62,20 @@ def test_a_record_proves_nothing_once_an_input_has_changed(project: Path, capsys
     said = shown(capsys)
     assert "level 2 of 4" in said
     assert "the inputs have changed" in said
+
+
+def test_other_permissions_count_as_other_inputs_unless_the_builds_showed_that_they_do_not_matter(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "a").chmod(0o644)
+    keep(project, 4)
+    (project / "a").chmod(0o664)
+    said = shown(capsys)
+    assert "level 2 of 4" in said
+    assert "other permissions" in said and "--vary=all" in said
+    keep(project, 4, any_modes=True)
+    (project / "a").chmod(0o640)
+    assert "level 4 of 4" in shown(capsys)
 
 
 def test_a_record_of_two_different_builds_proves_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Varied:
     """The conditions that verify gave the second build and not the first; None where both had the same.
 
-    `folders` are where the first and the second build had their context, `umasks` what their engines ran with.
+    `folders` are where the first and the second build had their context, `umasks` what their engines ran with, and
+    `checkouts` the umasks that their files seem to have been checked out under.
     """
 
     hostname: str | None = None
@@ -22,6 +23,7 @@ class Varied:
     zone: str | None = None
     folders: tuple[str, str] | None = None
     umasks: tuple[int, int] | None = None
+    checkouts: tuple[int, int] | None = None
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Evidence:
 
     `created_by` is the command that wrote it. `twin` is the path on the other side that this file seems to have
     there, for one that stands on one side only. `owner` is the moved package that it belongs to.
-    `varied` is what verify changed between the builds.
+    `varied` is what verify changed between the builds. `depth` counts the archives around it.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Evidence:
     twin: str | None = None
     owner: str | None = None
     varied: Varied = field(default=Varied())
+    depth: int = 0
 
     @property
     def name(self) -> str:

@@ -46,13 +46,16 @@ def _instead(left: bytes, right: bytes, value: bytes, pattern: bytes) -> bytes |
 
 
 def _masked(evidence: Evidence, varied: Varied) -> Verdict | None:
+    """Permissions that differ by bits that one umask takes away and the other does not."""
     before, after = evidence.left_entry, evidence.right_entry
-    if varied.umasks is None or before is None or after is None:
+    if before is None or after is None:
         return None
-    one, two = varied.umasks
-    if before.mode & ~two != after.mode or after.mode & one:
-        return None
-    return Verdict("umask", f"mode: {before.mode:04o} -> {after.mode:04o}, as the engine's umask was")
+    for masks, whose in ((varied.checkouts, "that the files were checked out under"), (varied.umasks, "of the engine")):
+        if masks is None or before.mode & masks[0] or after.mode & masks[1]:
+            continue
+        if (before.mode ^ after.mode) & ~(masks[0] ^ masks[1]) == 0:
+            return Verdict("umask", f"mode {before.mode:04o} -> {after.mode:04o}, which follows the umask {whose}")
+    return None
 
 
 DETECTORS = (condition,)
