@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 REPRO_AUDIT = [sys.executable, "-m", "repro_audit"]
@@ -244,6 +245,19 @@ def test_the_action_annotates_summarises_and_writes_sarif(tmp_path: Path) -> Non
     assert "image-latest" in {result["ruleId"] for result in results}
     outputs, _, _ = run_audit_step(project, tmp_path / "runner", fail_on="never")
     assert outputs["exit-code"] == "0"
+
+
+def test_the_action_installs_only_files_whose_hashes_are_known() -> None:
+    script = str(steps()["Install repro-audit"]["run"])
+    assert "--require-hashes" in script and "--no-index --no-build-isolation" in script
+    text = (ROOT / "action-requirements.txt").read_text()
+    entries = re.findall(r"(?m)^([\w-]+)==(\S+)(.*(?:\n .*)*)", text)
+    assert len(entries) == len(re.findall(r"(?m)^[^\s#]", text))
+    assert all("--hash=sha256:" in rest for _, _, rest in entries)
+    pinned = {name: version for name, version, _ in entries}
+    project = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text())
+    for asked in map(Requirement, (*project["project"]["dependencies"], *project["build-system"]["requires"])):
+        assert asked.specifier.contains(pinned[asked.name]), asked
 
 
 def test_the_action_takes_inputs_as_words_whatever_is_in_them(tmp_path: Path) -> None:

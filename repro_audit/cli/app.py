@@ -93,8 +93,10 @@ def _check_command() -> Callable[..., int]:
         fields: dict[str, Any] = {"paths": tuple(values.pop("paths", None) or ())}
         for option in OPTIONS:
             value = values.get(option.field)
-            if option.kind == "texts":
+            if option.kind == "names":
                 value = split(value or ())
+            elif option.kind == "texts":
+                value = tuple(value or ())
             elif isinstance(value, enum.Enum):
                 value = value.value
             fields[option.field] = value
@@ -126,7 +128,7 @@ _PATHS: Any = Annotated[
 
 
 def _annotation(option: Option) -> Any:
-    kinds: dict[str, Any] = {"flag": bool, "text": str, "number": int, "texts": list[str]}
+    kinds: dict[str, Any] = {"flag": bool, "text": str, "number": int, "names": list[str], "texts": list[str]}
     if option.kind == "choice":
         named: Any = enum.Enum
         kind = named(option.field, {choice: choice for choice in option.choices})
@@ -135,7 +137,7 @@ def _annotation(option: Option) -> Any:
     settings: dict[str, Any] = {"help": option.help, "show_default": False}
     if option.metavar:
         settings["metavar"] = option.metavar
-    if option.kind == "texts":
+    if option.kind == "names":
         settings["autocompletion"] = rule_names
     if option.kind == "number":
         settings["min"] = 1

@@ -10,7 +10,7 @@ from repro_audit.cli.options import CheckOptions
 from repro_audit.cli.output import emit, note, wants_color, width
 from repro_audit.cli.problem import CannotError
 from repro_audit.record import replace
-from repro_audit.report import Look, render
+from repro_audit.report import FORMATS, Look, render
 
 if TYPE_CHECKING:
     from repro_audit.result import Result
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def check(options: CheckOptions) -> int:
     """Run the command; gives the exit status, raises CannotError."""
     shown_as = options.format or "text"
+    beside = [_report(text) for text in options.report]
     progress = not options.quiet and sys.stderr is not None and sys.stderr.isatty()
     done = audit(options, progress=progress)
     if options.fix:
@@ -37,11 +38,21 @@ def check(options: CheckOptions) -> int:
     if not (options.quiet and shown_as == "text" and not result.findings):
         look = Look(color=wants_color(options.color, options.output), width=width(), summary=not options.quiet)
         emit(render(result, shown_as, look), options.output)
+    for name, path in beside:
+        emit(render(result, name), path)
     for text in (*done.traces, *done.missing):
         note(text)
     if done.missing:
         return 2
     return 1 if result.failed else 0
+
+
+def _report(text: str) -> tuple[str, str]:
+    """The format and the file of `--report FORMAT=FILE`; raises CannotError."""
+    name, _, path = text.partition("=")
+    if name not in FORMATS or not path:
+        raise CannotError(f"--report {text}: expected FORMAT=FILE with one of {', '.join(FORMATS)}")
+    return name, path
 
 
 def _compared(done: Audit, options: CheckOptions) -> Result:

@@ -19,11 +19,13 @@ PROFILES = ("default", "strict")
 
 
 class Option(NamedTuple):
-    """One option. `kind` tells what follows it: nothing, a text, one of `choices`, a whole number, or several texts."""
+    """One option. `kind` tells what follows it: nothing, a text, one of `choices`, a whole number, names with commas
+    between them, or a text each time it is given.
+    """
 
     field: str
     names: tuple[str, ...]
-    kind: Literal["flag", "text", "choice", "number", "texts"]
+    kind: Literal["flag", "text", "choice", "number", "names", "texts"]
     help: str
     metavar: str = ""
     choices: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class CheckOptions(Request):
 
     format: str | None = None
     output: str | None = None
+    report: tuple[str, ...] = ()
     fix: bool = False
     baseline: str | None = None
     write_baseline: str | None = None
@@ -62,9 +65,10 @@ class CheckOptions(Request):
 OPTIONS: tuple[Option, ...] = (
     Option("format", ("--format",), "choice", "How to report (default: text).", choices=FORMATS),
     Option("output", ("--output", "-o"), "text", "Write the report to this file.", "FILE"),
-    Option("select", ("--select",), "texts", "Run only these rules: ids, families, aliases or globs.", "IDS"),
-    Option("ignore", ("--ignore",), "texts", "Leave these rules out.", "IDS"),
-    Option("extend_select", ("--extend-select",), "texts", "Run these rules too.", "IDS"),
+    Option("report", ("--report",), "texts", "Write a report in another format, too.", "FORMAT=FILE"),
+    Option("select", ("--select",), "names", "Run only these rules: ids, families, aliases or globs.", "IDS"),
+    Option("ignore", ("--ignore",), "names", "Leave these rules out.", "IDS"),
+    Option("extend_select", ("--extend-select",), "names", "Run these rules too.", "IDS"),
     Option("profile", ("--profile",), "choice", "`strict` runs every rule, and warnings fail too.", choices=PROFILES),
     Option("fail_on", ("--fail-on",), "choice", "The severity from which findings fail the run.", choices=THRESHOLDS),
     Option("config", ("--config",), "text", "Use this configuration file.", "FILE"),
@@ -86,6 +90,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 _BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in option.names}
+_NAMES = frozenset(option.field for option in OPTIONS if option.kind == "names")
 
 
 def explicit(argv: Sequence[str]) -> list[str]:
@@ -140,7 +145,7 @@ def read(argv: Sequence[str]) -> CheckOptions | None:
             return None
         if option.kind == "choice" and value not in option.choices:
             return None
-        if option.kind == "texts":
+        if option.kind in ("names", "texts"):
             several.setdefault(option.field, []).append(value)
         elif option.kind == "number":
             if not (value.isascii() and value.isdecimal() and 0 < int(value) < 10_000):
@@ -148,7 +153,8 @@ def read(argv: Sequence[str]) -> CheckOptions | None:
             values[option.field] = int(value)
         else:
             values[option.field] = value
-    values.update((field, split(found)) for field, found in several.items())
+    for field, found in several.items():
+        values[field] = split(found) if field in _NAMES else tuple(found)
     return CheckOptions(paths=tuple(paths), **values)  # type: ignore[arg-type]
 
 

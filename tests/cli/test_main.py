@@ -205,6 +205,17 @@ def test_a_coloured_diff_shows_tabs_as_tabs_and_no_escape_sequences(
     assert "   a:\t# \\x7f\n" in out
 
 
+def test_one_audit_writes_several_reports(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--select", "image-latest", "--format", "github", "--report", "json=a,b.json", "--report", "markdown=c.md"]
+    assert main(argv) == 1
+    assert "::error " in capsys.readouterr().out
+    assert json.loads((project / "a,b.json").read_text())["findings"][0]["rule"] == "image-latest"
+    assert "image-latest" in (project / "c.md").read_text()
+    for wrong in ("sarif", "nope=x", "json="):
+        assert main(["--report", wrong]) == 2
+        assert "FORMAT=FILE" in capsys.readouterr().err
+
+
 def test_inputs_are_listed_with_level_and_place(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inputs"]) == 0
     out = capsys.readouterr().out

@@ -48,7 +48,14 @@ def test_the_quick_reader_understands_every_option(option) -> None:
     options = read(argv)
     assert options is not None
     assert options.paths == ("path",)
-    expected = {"flag": True, "number": 3, "choice": (*option.choices, None)[0], "text": "x", "texts": ("x",)}
+    expected = {
+        "flag": True,
+        "number": 3,
+        "choice": (*option.choices, None)[0],
+        "text": "x",
+        "names": ("x",),
+        "texts": ("x",),
+    }
     assert getattr(options, option.field) == expected[option.kind]
 
 
