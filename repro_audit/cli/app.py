@@ -31,6 +31,14 @@ class _Group(TyperGroup):
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """What may come first: a command, an option of the program, or one of `check`."""
+        found: list[Any] = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            known = {item.value for item in found}
+            found += [i for i in self.commands["check"].shell_complete(ctx, incomplete) if i.value not in known]
+        return found
+
 
 def run(argv: list[str]) -> int:
     """Run the application; gives the exit status, raises CannotError for bad usage."""

@@ -63,14 +63,23 @@ class CheckOptions(Request):
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("format", ("--format",), "choice", "How to report (default: text).", choices=FORMATS),
+    Option(
+        "format", ("--format",), "choice", f"How to report: {', '.join(FORMATS)} (default: text).", "FORMAT", FORMATS
+    ),
     Option("output", ("--output", "-o"), "text", "Write the report to this file.", "FILE"),
     Option("report", ("--report",), "texts", "Write a report in another format, too.", "FORMAT=FILE"),
     Option("select", ("--select",), "names", "Run only these rules: ids, families, aliases or globs.", "IDS"),
     Option("ignore", ("--ignore",), "names", "Leave these rules out.", "IDS"),
     Option("extend_select", ("--extend-select",), "names", "Run these rules too.", "IDS"),
     Option("profile", ("--profile",), "choice", "`strict` runs every rule, and warnings fail too.", choices=PROFILES),
-    Option("fail_on", ("--fail-on",), "choice", "The severity from which findings fail the run.", choices=THRESHOLDS),
+    Option(
+        "fail_on",
+        ("--fail-on",),
+        "choice",
+        f"The severity from which findings fail the run: {', '.join(THRESHOLDS)}.",
+        "SEVERITY",
+        THRESHOLDS,
+    ),
     Option("config", ("--config",), "text", "Use this configuration file.", "FILE"),
     Option("no_config", ("--no-config",), "flag", "Use no configuration file."),
     Option("stdin_filename", ("--stdin-filename",), "text", "What standard input (`-`) is to be taken for.", "NAME"),

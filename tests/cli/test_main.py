@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from repro_audit.cli.main import main
+from repro_audit.cli.main import COMMANDS, main
 
 BAD = "FROM python\n"
 GOOD = "FROM scratch\n"
@@ -353,6 +353,15 @@ def test_no_level_is_promised_where_a_part_could_not_be_read(project: Path, caps
     assert "Reproducibility level 2 of 4" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(command: str) -> None:
+    done = run(command, "--help", env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm"})
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
 def test_completion_knows_commands_options_and_choices() -> None:
     def complete(line: str) -> str:
         environment = {**os.environ, "_REPRO_AUDIT_COMPLETE": "complete_bash", "COMP_WORDS": line}
@@ -364,6 +373,8 @@ def test_completion_knows_commands_options_and_choices() -> None:
     assert "--write-baseline" in complete("repro-audit check --wr")
     assert "sarif" in complete("repro-audit check --format sa")
     assert "--write-baseline" in complete("repro-audit . --wr")
+    assert complete("repro-audit --fo").split() == ["--format"]
+    assert {"--version", "--select"} <= set(complete("repro-audit -").split())
     assert complete("repro-audit explain image-lat").split() == ["image-latest"]
     assert complete("repro-audit . --select DL3006,image-lat").split() == ["DL3006,image-latest"]
     assert complete("repro-audit fix --ignore gpu-hidden").split() == ["gpu-hidden-by-renumbering"]
