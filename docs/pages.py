@@ -1,4 +1,4 @@
-"""Write the pages of `docs/` that tell what the code knows, or say with `--check` which are out of date. CI does that."""
+"""Write the pages of `docs/` that say what the code knows, or say with `--check` which are out of date, as CI does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def failures() -> str:
     rows = [(f"`{name}`", summary, remedy) for name, (summary, remedy) in KINDS.items()]
     return (
         "# Why builds fail\n\nMade by `docs/pages.py`. `repro-audit build` ends a failed build with one of these, the "
-        "line of the Dockerfile, and the lines of the log that show it; where the log tells more, so does the remedy.\n\n"
+        "line of the Dockerfile, and the lines of the log that show it; where they tell more, so does the remedy.\n\n"
         + _table(("kind", "what happened", "what to do"), rows)
     )
 
@@ -55,7 +55,7 @@ def outcomes() -> str:
     """What the smoke test can say: a table of outcomes with their exit status."""
     rows = [(f"`{name}`", means, str(EXIT[result])) for name, (result, means) in OUTCOMES.items()]
     return (
-        "# What the smoke test can say\n\nMade by `docs/pages.py`. `repro-audit smoke` ends with one of these outcomes. "
+        "# What the smoke test can say\n\nMade by `docs/pages.py`. `repro-audit smoke` ends with one of these. "
         "Exit status 0: CUDA works; 1: the image fails; 2: it could not be tested.\n\n"
         + _table(("outcome", "what it means", "exit status"), rows)
     )
