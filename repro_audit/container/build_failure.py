@@ -70,7 +70,10 @@ def diagnose(log: str, dockerfile: Dockerfile | None = None) -> Failure:
         if found.keyword == "run" and end > line:
             at = _within(dockerfile, found, [shown for _, shown in failed.said], evidence)
     if not evidence:
-        evidence = shortened([shown for _, shown in failed.said if shown.strip()][-_SHOWN:])
+        said = [shown for _, shown in failed.said if shown.strip()]
+        # without a step it is all that the engine ever said
+        errors = [text for text in said if "rror" in text] if not failed.step else []
+        evidence = shortened((errors or said)[-_SHOWN:])
     kind = sign.kind if sign is not None else "command-failed"
     summary, remedy = KINDS[kind]
     return Failure(

@@ -81,7 +81,7 @@ def failed_step(log: str) -> FailedStep:
             return _found(told[3], said, line, number=int(told[2]), stage_at=int(told[1]) - 1 if told[1] else None)
     tail = [_KIT_TIME.sub("", text) for text in lines[-40:] if not _KIT_SOURCE.match(text)]
     tail = [text for text in tail if not _NOISE.match(text)]
-    return _found("", [text for text in tail if "rror" in text] or tail[-8:], line)
+    return _found("", tail, line)
 
 
 def _found(

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from daemons import Rig
+from daemons import Daemon, Rig, busybox_layer, free_port, program
 
 EVERY = ("docker", "docker-buildkit", "moby", "buildx", "podman", "buildah")
 every_engine = pytest.mark.parametrize("rig", EVERY, indirect=True)
@@ -63,11 +66,70 @@ def test_a_failed_build_is_diagnosed_with_its_line(rig: Rig, write, case: str) -
     assert "remedy" in done.stdout
 
 
-def test_a_base_image_that_is_gone_is_told_from_a_network_that_is(rig_of, write) -> None:
-    rig = rig_of("buildx")
-    gone = rig.base.rpartition(":")[0] + ":gone"
-    done = rig.run("build", str(write({"Dockerfile": f"FROM {gone}\nRUN true\n"})), check=1)
-    assert "Dockerfile:1: image-not-found:" in done.stdout
+# one engine for each way to write a log
+each_log = pytest.mark.parametrize("rig", ["docker", "docker-buildkit", "buildx", "podman"], indirect=True)
+MORE_FAILURES = {
+    "image-not-found": ("FROM {base} AS a\nRUN true\nFROM {gone}\nCOPY --from=a /etc/passwd /x\n", 3, ":gone"),
+    "network": ("FROM {base}\nENV A=1\nADD http://127.0.0.1:9/data.tar /x\n", 3, "refused"),
+    "file-not-found": ("FROM {base}\nCOPY run.sh /run.sh\nRUN /run.sh\n", 3, "line endings"),
+    "permission": ("FROM {base}\nUSER nobody-here\nRUN true\n", 3, "a user or group does not exist"),
+    "command-failed": ("FROM {base} AS a\nRUN test ! -f /x\nFROM {base}\nRUN touch /x\nRUN test ! -f /x\n", 5, "1"),
+}
+
+
+@each_log
+@pytest.mark.parametrize("case", sorted(MORE_FAILURES))
+def test_a_failure_is_told_from_those_that_look_like_it(rig: Rig, write, case: str) -> None:
+    text, line, shown = MORE_FAILURES[case]
+    text = text.format(base=rig.base, gone=rig.base.rpartition(":")[0] + ":gone")
+    project = write({"Dockerfile": text, "run.sh": "#!/bin/sh\r\necho hi\r\n"})
+    os.chmod(project / "run.sh", 0o755)
+    done = rig.run("build", str(project), check=1)
+    assert f"Dockerfile:{line}: {case}:" in done.stdout, done.stdout + done.stderr[-1500:]
+    assert shown in done.stdout
+
+
+@pytest.fixture(scope="session")
+def locked(state: Path) -> Iterator[str]:
+    """A registry that wants a name and a password."""
+    port = free_port()
+    (state / "htpasswd").write_text("me:$2a$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC\n")
+    (state / "locked.yml").write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {state}/locked}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\nauth: {{htpasswd: {{realm: here, path: {state}/htpasswd}}}}\n"
+    )
+    serve = program("registry", "docker-registry", "registry")
+    daemon = Daemon(state / "locked.log", serve, "serve", str(state / "locked.yml"))
+    daemon.wait_for(lambda: answers(port), "a registry with a password", "registry")
+    yield f"127.0.0.1:{port}"
+    daemon.stop()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as talk:
+        return talk.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("rig", ["docker", "docker-buildkit", "buildx"], indirect=True)
+def test_a_registry_that_refuses_is_told_from_an_image_that_is_gone(rig: Rig, locked: str, write) -> None:
+    done = rig.run("build", str(write({"Dockerfile": f"# first\nFROM {locked}/mine:1\nRUN true\n"})), check=1)
+    assert "Dockerfile:2: authentication:" in done.stdout, done.stdout + done.stderr[-1500:]
+
+
+@each_log
+def test_a_trigger_of_the_base_image_is_led_back_to_from(rig: Rig, registry, write) -> None:
+    base = registry.push("triggers:1", busybox_layer(), OnBuild=["RUN ls /from-a-trigger"])
+    done = rig.run("build", str(write({"Dockerfile": f"# first\nFROM {base}\nRUN true\n"})), check=1)
+    assert "Dockerfile:2: file-not-found:" in done.stdout, done.stdout + done.stderr[-1500:]
+    assert "/from-a-trigger" in done.stdout
+
+
+@pytest.mark.parametrize("rig", ["docker", "buildx"], indirect=True)
+def test_the_line_of_a_long_instruction_that_failed_is_shown(rig: Rig, write) -> None:
+    text = f"FROM {rig.base}\nRUN echo one && \\\n    echo two && \\\n    ls /nothing/here && \\\n    echo three\n"
+    done = rig.run("build", str(write({"Dockerfile": text})), check=1)
+    assert "Dockerfile:2: file-not-found:" in done.stdout
+    assert "in its line 4: ls /nothing/here &&" in done.stdout
 
 
 @with_secrets
