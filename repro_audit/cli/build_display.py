@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,11 +26,18 @@ def display(title: str, *, quiet: bool = False) -> Iterator[Callable[[str], None
         return
     from rich.console import Console
     from rich.markup import escape
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True, highlight=False)
-    started = time.monotonic()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
     steps: set[str] = set()
-    with console.status(escape(title)) as status:
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(escape(title), total=None, said="")
 
         def show(line: str) -> None:
             text = visible(line).strip()
@@ -42,8 +48,7 @@ def display(title: str, *, quiet: bool = False) -> Iterator[Callable[[str], None
                     steps.add(said)
                     console.print(escape(said[: console.width - 2]), style="bold")
             if text:
-                head = f"{title} {time.monotonic() - started:.0f} s  "
-                status.update(escape(head + text[: max(10, console.width - len(head) - 4)]))
+                progress.update(task, said=escape(text[: max(10, console.width - len(title) - 14)]))
 
         yield show
 

@@ -42,6 +42,15 @@ def groups(comparison: Comparison) -> list[Group]:
     return sorted(made, key=lambda g: (g.harmless, g.layer, -len(g.differences), g.cause))
 
 
+def set_aside(comparison: Comparison) -> list[tuple[str, tuple[Difference, ...]]]:
+    """The differences that do not count, by cause, whatever instruction wrote them."""
+    found: dict[str, list[Difference]] = {}
+    for difference in comparison.differences:
+        if difference.harmless:
+            found.setdefault(difference.reason.cause, []).append(difference)
+    return [(cause, tuple(items)) for cause, items in sorted(found.items(), key=lambda each: -len(each[1]))]
+
+
 def shown(text: str, bound: int = 300) -> str:
     """Text from an image without control characters and undecodable bytes, for one line."""
     if text.isprintable():

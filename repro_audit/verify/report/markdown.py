@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from repro_audit.verify.report.groups import RESULTS, groups, lines, origin, short, shown
+from repro_audit.verify.report.groups import RESULTS, groups, lines, origin, set_aside, short, shown
 
 if TYPE_CHECKING:
-    from repro_audit.verify.comparison import Comparison
+    from repro_audit.verify.comparison import Comparison, Difference
 
 _SIGNS = {"identical": "✅", "same-files": "✅", "different": "❌"}
 
@@ -25,12 +25,10 @@ def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 2
     if found:
         out += ["| Instruction | Cause | Files | Remedy |", "|---|---|---|---|"]
         for group in found:
-            one = group.differences[0].reason
-            paths = "<br>".join(code(d.path) for d in group.differences[:5])
-            more = f"<br>... {len(group.differences) - 5} more" if len(group.differences) > 5 else ""
-            harmless = " (does not count)" if group.harmless else ""
-            place = code(origin(group.place, group.created_by, group.layer))
-            out.append(f"| {place} | {group.cause}{harmless}: {plain(one.why)} | {paths}{more} | {plain(one.remedy)} |")
+            if not group.harmless:
+                place = code(origin(group.place, group.created_by, group.layer))
+                out.append(_row(place, group.cause, group.differences))
+        out += [_row("(does not count)", cause, differences) for cause, differences in set_aside(comparison)]
         out.append("")
     diffs = [d for g in found for d in g.differences if d.reason.diff or d.reason.inside][:limit]
     for difference in diffs:
@@ -60,6 +58,13 @@ def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 2
         f"- first {code(short(comparison.left.config_digest))}, second {code(short(comparison.right.config_digest))}"
     )
     return "\n".join(out) + "\n"
+
+
+def _row(place: str, cause: str, differences: tuple[Difference, ...]) -> str:
+    one = differences[0].reason
+    paths = "<br>".join(code(each.path) for each in differences[:5])
+    more = f"<br>... {len(differences) - 5} more" if len(differences) > 5 else ""
+    return f"| {place} | {cause}: {plain(one.why)} | {paths}{more} | {plain(one.remedy)} |"
 
 
 def code(text: str | None) -> str:

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from repro_audit.verify.report.groups import RESULTS, groups, lines, origin, short, shown
+from repro_audit.verify.report.groups import RESULTS, groups, lines, origin, set_aside, short, shown
 
 if TYPE_CHECKING:
-    from repro_audit.verify.comparison import Comparison
+    from collections.abc import Callable
 
+    from repro_audit.verify.comparison import Comparison, Reason
+
+_FEW = 4
 _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
 def render(comparison: Comparison, *, conditions: dict[str, str], color: bool = False, limit: int = 10) -> str:
-    """Groups of differences by instruction and cause, `limit` paths of each, with the remedy; the result last."""
+    """Groups of differences by instruction and cause, `limit` paths of each, with the remedy; in short what does not count;
+    the result last.
+    """
 
     def paint(name: str, text: str) -> str:
         return f"\x1b[{_COLORS[name]}m{text}\x1b[0m" if color else text
 
     out: list[str] = []
     for group in groups(comparison):
+        if group.harmless:
+            continue
         one = group.differences[0].reason
         count = len(group.differences)
         files = "1 file" if count == 1 else f"{count} files"
-        head = paint("dim" if group.harmless else "bold", origin(group.place, group.created_by, group.layer))
-        harmless = " (does not count)" if group.harmless else ""
-        out.append(head)
-        out.append(f"  {paint('dim' if group.harmless else 'red', group.cause)}{harmless}: {files}; {shown(one.why)}")
+        out.append(paint("bold", origin(group.place, group.created_by, group.layer)))
+        out.append(f"  {paint('red', group.cause)}: {files}; {shown(one.why)}")
         for difference in group.differences[:limit]:
             kinds = ", ".join(difference.kinds)
             hidden = ", hidden by a later layer" if difference.hidden else ""
@@ -39,15 +45,15 @@ def render(comparison: Comparison, *, conditions: dict[str, str], color: bool = 
                 out += [f"      {line}" for line in lines(reason.diff).split("\n")]
         if count > limit:
             out.append(f"    ... and {count - limit} more")
-        rule = f" (rule {one.rule})" if one.rule else ""
-        out.append(f"  {paint('green', 'remedy')}: {one.remedy}{rule}")
+        out.append(f"  {paint('green', 'remedy')}: {_remedy(one)}")
         out.append("")
-    for item in comparison.config:
+    counted = [item for item in comparison.config if not item.harmless]
+    for item in counted:
         where = f" ({shown(item.place.path)}:{item.place.line})" if item.place else ""
-        harmless = " (does not count)" if item.harmless else ""
-        out.append(f"configuration {shown(item.field)}{where}{harmless}: {_value(item.left)} -> {_value(item.right)}")
-    if comparison.config:
+        out.append(f"configuration {shown(item.field)}{where}: {_value(item.left)} -> {_value(item.right)}")
+    if counted:
         out.append("")
+    out += _set_aside(comparison, paint)
     if comparison.packages:
         out.append(paint("bold", "packages that moved"))
         out += [f"  {change.ecosystem:6} {shown(str(change))}" for change in comparison.packages]
@@ -65,6 +71,24 @@ def render(comparison: Comparison, *, conditions: dict[str, str], color: bool = 
     )
     out.append(paint("red" if comparison.result == "different" else "green", RESULTS[comparison.result]))
     return "\n".join(out) + "\n"
+
+
+def _set_aside(comparison: Comparison, paint: Callable[[str, str], str]) -> list[str]:
+    out = []
+    for cause, differences in set_aside(comparison):
+        one, count = differences[0].reason, len(differences)
+        paths = ", ".join(shown(each.path, 60) for each in differences[:_FEW])
+        more = f" and {count - _FEW} more" if count > _FEW else ""
+        out.append(f"  {cause}: {'1 file' if count == 1 else f'{count} files'}; {shown(one.why)}: {paths}{more}")
+        out.append(f"  {paint('green', 'remedy')}: {_remedy(one)}")
+    fields = sorted({re.sub(r"\[\d+\]", "", item.field) for item in comparison.config if item.harmless})
+    if fields:
+        out.append(f"  configuration: {', '.join(map(shown, fields))}")
+    return [paint("dim", "does not count:"), *out, ""] if out else []
+
+
+def _remedy(reason: Reason) -> str:
+    return f"{reason.remedy} (rule {reason.rule})" if reason.rule else reason.remedy
 
 
 def _value(text: str | None) -> str:
