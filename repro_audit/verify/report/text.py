@@ -17,8 +17,8 @@ _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
 def render(comparison: Comparison, *, conditions: dict[str, str], color: bool = False, limit: int = 10) -> str:
-    """Groups of differences by instruction and cause, `limit` paths of each, with the remedy; in short what does not count;
-    the result last.
+    """Groups of differences by instruction and cause, with `limit` paths of each and the remedy; in short what does not
+    count; the result last.
     """
 
     def paint(name: str, text: str) -> str:
