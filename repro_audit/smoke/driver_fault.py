@@ -97,7 +97,7 @@ def _no_library(error: str, reading: Reading, host: Host, on_host: bool, step: S
             remedy,
         )
     evidence = [error, "no /dev/nvidia* and no /dev/dxg"]
-    if host.driver is None and not host.wsl:
+    if host.driver is None and not host.wsl and not host.cdi:
         if host.gpus:
             return _no_driver(tuple(evidence), host)
         return Diagnosis(
@@ -118,11 +118,12 @@ def _no_library(error: str, reading: Reading, host: Host, on_host: bool, step: S
     return Diagnosis(
         "no-gpu",
         "nodes",
-        "the host has a GPU, but the container was given none",
+        "the container was given none of the host's GPUs",
         tuple(evidence),
         (
-            "ask for it: docker run --gpus all ..., or podman run --device nvidia.com/gpu=all ...",
+            "ask for them: docker run --gpus all ..., or podman run --device nvidia.com/gpu=all ...",
             "in compose: deploy.resources.reservations.devices with driver: nvidia, count: all, capabilities: [gpu]",
+            "with `runtime: nvidia`, name them: NVIDIA_VISIBLE_DEVICES=all",
         ),
     )
 

@@ -29,7 +29,7 @@ class Host:
     @property
     def bare(self) -> bool:
         """Whether it is certain that there is no NVIDIA GPU."""
-        return self.gpus == 0 and not self.wsl and self.driver is None
+        return self.gpus == 0 and not self.wsl and not self.cdi and self.driver is None
 
 
 _NO_RUNTIME = re.compile(

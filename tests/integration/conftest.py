@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,17 +27,23 @@ from daemons import (
     need,
     program,
     unmount_below,
+    watcher_of,
 )
+
+PROOF = ("test_verify", "test_other_comparers", "test_smoke_gpu")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test here needs an engine and takes its time; all share the daemons, so one process runs them all."""
+    """Every test here needs an engine and takes its time. Daemons are shared within a process, so two processes run
+    them all, each its own files.
+    """
     here = Path(__file__).parent
     for item in items:
-        if here in Path(item.path).parents:
+        path = Path(item.path)
+        if here in path.parents:
             item.add_marker(pytest.mark.engine)
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("engines"))
+            item.add_marker(pytest.mark.xdist_group("proof" if path.stem in PROOF else "engines"))
 
 
 @pytest.fixture(scope="session")
@@ -135,15 +142,6 @@ def podman_gpus(gpus: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def debian_tools(registry: Registry) -> str:
-    """A Debian with a compiler, pip, rpm and ssh-keygen, made as the small one is."""
-    kept = CACHE / "debian-tools-1.tar"
-    if not kept.exists():
-        need("a Debian with tools (.ci/integration-setup makes it)", "debian-tools")
-    return registry.push("debian-tools:1", kept.read_bytes())
-
-
-@pytest.fixture(scope="session")
 def environment(state: Path, registry: Registry) -> dict[str, str]:
     """An environment in which no engine finds anything of the user's."""
     (state / "home").mkdir()
@@ -187,7 +185,9 @@ def moby(state: Path, registry: Registry, cdi: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def dying_docker(rig_of: Callable[[str], Rig], state: Path, registry: Registry, cdi: Path) -> Iterator[tuple[Rig, int]]:
+def dying_docker(
+    rig_of: Callable[[str], Rig], state: Path, registry: Registry, cdi: Path, gpus: str
+) -> Iterator[tuple[Rig, int]]:
     """A Docker of the test's own, with its process id, to be killed."""
     rig, folder = rig_of("moby"), state / "dying"
     own = rig.env | {"DOCKER_HOST": f"unix://{folder}.sock"}
@@ -196,12 +196,29 @@ def dying_docker(rig_of: Callable[[str], Rig], state: Path, registry: Registry, 
     dying = Rig(rig.name, rig.engine, own, rig.base)
     yield dying, int(Path(f"{folder}.pid").read_text())
     next(daemon, None)
-    # what the killed one left running, one that starts again can remove
-    again = _docker_daemon(str(MOBY / "dockerd"), folder, registry, "moby")
-    next(again)
-    for container in dying.ask("ps", "--all", "--quiet").split():
-        dying.ask("rm", "--force", container)
-    next(again, None)
+    # the killed daemon leaves containerd, and below it the container and what watches over it
+    for path in Path(f"{folder}-run").rglob("*.pid"):
+        process = int(path.read_text())
+        for each in (process, watcher_of(process)):
+            if each is not None:
+                os.kill(each, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def nvidia_docker(state: Path, registry: Registry, cdi: Path, gpus: str) -> Iterator[str]:
+    """A current Docker with NVIDIA's own runtime, which gives out the GPUs that play; gives its address."""
+    folder = CACHE / "nvidia"
+    runtime = program("nvidia", str(folder / "nvidia-container-runtime"))
+    config = state / "nvidia.toml"
+    config.write_text(
+        f'[nvidia-container-runtime]\nmode = "cdi"\nruntimes = ["{MOBY}/runc", "runc"]\n'
+        f'[nvidia-container-runtime.modes.cdi]\nspec-dirs = ["{cdi}"]\n'
+    )
+    words = (f"--cdi-spec-dir={cdi}", f"--add-runtime=nvidia={runtime}")
+    env = {"NVIDIA_CTK_CONFIG_FILE_PATH": str(config)}
+    serve = program("moby", str(MOBY / "dockerd"))
+    for _ in _docker_daemon(serve, state / "nvidia", registry, "nvidia", *words, tools=folder, env=env):
+        yield f"unix://{state}/nvidia.sock"
 
 
 @pytest.fixture(scope="session")
@@ -211,14 +228,26 @@ def cdi(state: Path) -> Path:
     return state / "cdi"
 
 
-def _docker_daemon(serve: str, folder: Path, registry: Registry, group: str, *more: str) -> Iterator[None]:
-    """A Docker daemon that touches neither the machine's network nor its store; its socket is `FOLDER.sock`."""
+def _docker_daemon(
+    serve: str,
+    folder: Path,
+    registry: Registry,
+    group: str,
+    *more: str,
+    tools: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> Iterator[None]:
+    """A Docker daemon that touches neither the machine's network nor its store; its socket is `FOLDER.sock`. It finds
+    the programs in `tools` first.
+    """
     words = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", f"unix://{folder}.sock"]
     words += ["--data-root", str(folder), "--exec-root", f"{folder}-run", "--pidfile", f"{folder}.pid"]
     words += ["--insecure-registry", registry.address, *more]
-    path = os.pathsep.join([str(Path(serve).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    first = [str(tools)] if tools is not None else []
+    path = os.pathsep.join([*first, str(Path(serve).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     # clients of any age may ask
-    daemon = Daemon(Path(f"{folder}.log"), serve, *words, env={"PATH": path, "DOCKER_MIN_API_VERSION": "1.24"})
+    own = {"PATH": path, "DOCKER_MIN_API_VERSION": "1.24", **(env or {})}
+    daemon = Daemon(Path(f"{folder}.log"), serve, *words, env=own)
     daemon.wait_for(lambda: connects(Path(f"{folder}.sock")), "a docker daemon", group)
     yield
     daemon.stop()

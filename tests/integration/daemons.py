@@ -75,6 +75,15 @@ class Daemon:
                 self.process.wait(5)
 
 
+def watcher_of(process: int) -> int | None:
+    """The shim of containerd that started a container's process; None where nothing of that kind did."""
+    try:
+        parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        return parent if "containerd-shim" in Path(f"/proc/{parent}/comm").read_text() else None
+    except (OSError, ValueError):
+        return None
+
+
 def unmount_below(folder: Path) -> None:
     """Unmount what a daemon left mounted in its folder, so that it can be removed."""
     with open("/proc/self/mountinfo") as file:

@@ -48,8 +48,16 @@ def test_an_engine_that_cannot_give_gpus_is_told_from_an_image_that_fails(rig_of
     assert report["subject"]["gpus"] is False
 
 
-@pytest.mark.parametrize("engine", ["docker", "moby", "podman"])
-@pytest.mark.parametrize("image", ["localhost:1/none:1", "{registry}/none:1"])
+@pytest.mark.parametrize(
+    ("engine", "image"),
+    [
+        ("docker", "localhost:1/none:1"),
+        ("docker", "{registry}/none:1"),
+        ("moby", "localhost:1/none:1"),
+        ("moby", "{registry}/none:1"),
+        ("podman", "{registry}/none:1"),
+    ],
+)
 def test_an_image_that_is_not_there_is_named(rig_of: RigOf, registry: Registry, engine: str, image: str) -> None:
     report = smoke(rig_of(engine), image.format(registry=registry.address))
     assert (report["outcome"], report["exit_status"]) == ("no-image", 2), report["evidence"]
@@ -157,9 +165,10 @@ def test_an_image_for_another_processor_is_told(rig_of: RigOf, registry: Registr
 def test_the_plain_jax_wheel_in_an_image_is_a_framework_without_cuda(
     rig_of: RigOf, registry: Registry, python_root: bytes, write
 ) -> None:
-    kept = CACHE / "jax-cpu-1"
-    if not kept.is_dir():
+    kept = next(CACHE.glob("jax-*"), None)
+    if kept is None:
         need("the jax wheels (.ci/integration-setup fetches them)", "jax")
+    assert kept is not None
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         with tarfile.open(fileobj=io.BytesIO(python_root)) as below:

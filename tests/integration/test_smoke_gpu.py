@@ -228,3 +228,44 @@ def test_an_engine_that_dies_under_the_test_is_named(dying_docker: tuple[Rig, in
     report = json.loads(child.communicate(timeout=90)[0])
     assert (report["outcome"], report["exit_status"]) == ("engine-failed", 2)
     assert "went away" in report["summary"]
+
+
+@pytest.fixture
+def nvidia(rig_of: Callable[[str], Rig], nvidia_docker: str) -> Rig:
+    """A current Docker with NVIDIA's Container Toolkit."""
+    rig = rig_of("moby")
+    return Rig(rig.name, rig.engine, rig.env | {"DOCKER_HOST": nvidia_docker}, rig.base)
+
+
+def test_gpus_go_through_nvidia_s_own_programs_where_they_are_installed(nvidia: Rig, python_image: str) -> None:
+    report = smoke(nvidia, python_image, "--gpus=device=0,1")
+    assert report["outcome"] == "works" and len(report["devices"]) == 2
+    assert not any("refuses" in note for note in report["notes"])
+
+
+def test_nvidia_s_runtime_gives_a_service_what_its_variable_asks_for(nvidia: Rig, python_image: str, write) -> None:
+    services = {
+        "all": {"runtime": "nvidia", "environment": ["NVIDIA_VISIBLE_DEVICES=all"]},
+        "void": {"runtime": "nvidia", "environment": ["NVIDIA_VISIBLE_DEVICES=void"]},
+        "unsaid": {"runtime": "nvidia"},
+        "missing": {"runtime": "nvidia", "environment": {"NVIDIA_VISIBLE_DEVICES": 7}},
+        "reserved": {"deploy": {"resources": {"reservations": {"devices": [reservation(device_ids=["1"])]}}}},
+        "counted": {"deploy": {"resources": {"reservations": {"devices": [reservation(count=1)]}}}},
+    }
+    document = {"services": {name: {"image": python_image, **each} for name, each in services.items()}}
+    project = write({"compose.yaml": json.dumps(document)})
+
+    def tested(name: str) -> dict:
+        return json.loads(nvidia.run("smoke", str(project), "--service", name, "--format", "json").stdout)
+
+    assert tested("all")["outcome"] == "works"
+    assert tested("void")["outcome"] == "device-hidden"
+    unsaid = tested("unsaid")
+    assert unsaid["outcome"] == "no-gpu" and any("NVIDIA_VISIBLE_DEVICES=all" in step for step in unsaid["remedy"])
+    assert tested("missing")["outcome"] == "no-such-device"
+    assert "/dev/nvidia1" in tested("reserved")["chain"][0]["detail"]
+    assert len(tested("counted")["devices"]) == 1
+
+
+def reservation(**asked: object) -> dict[str, object]:
+    return {"driver": "nvidia", "capabilities": ["gpu", "utility"], **asked}
