@@ -98,7 +98,7 @@ class Stream:
             self._source = _gunzip(raw, where)
         elif head == ZSTD or (len(head) == 4 and head[1:] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
             self.compression = "zstd"
-            self._source = _unzstd(raw, where)
+            self._source = unzstd(raw, where)
         else:
             self.compression = "none"
             self._source = raw
@@ -184,7 +184,7 @@ class Stream:
 def unpacked(blob: Blob, where: str) -> Iterator[bytes]:
     """The bytes inside a gzip or zstd blob."""
     raw = blob.pieces()
-    return _gunzip(raw, where) if blob.head(2) == GZIP else _unzstd(raw, where)
+    return _gunzip(raw, where) if blob.head(2) == GZIP else unzstd(raw, where)
 
 
 def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
@@ -219,7 +219,7 @@ def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
         raise ArchiveError(f"damaged gzip data ({reason})", where) from error
 
 
-def _unzstd(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
+def unzstd(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
     """Frames of a zstd file one after another, skippable ones (zstd:chunked's table of contents) passed over."""
     try:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14

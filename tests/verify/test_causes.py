@@ -1,12 +1,16 @@
 """Each cause is told from real samples: files made by the tools themselves, not invented for the test."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import marshal
 import os
+import pickle
 import py_compile
 import shutil
+import sqlite3
 import subprocess
 import tarfile
 import zipfile
@@ -33,6 +37,14 @@ def images(tmp_path, left, right, varied=None):
         named = [(path.lstrip("/"), data) for path, data in files.items()]
         paths.append(docker_archive(tmp_path / f"{number}.tar", [layer([("etc", folder()), *named])]))
     return verify_archives(*paths, varied=varied)
+
+
+def zstd(data):
+    try:
+        from compression.zstd import compress
+    except ImportError:
+        from zstandard import compress
+    return compress(data)
 
 
 def need(program):
@@ -264,6 +276,92 @@ def gcc(tmp_path, source, *options, name="m.c", cwd=None):
     return (folder_ / "out").read_bytes()
 
 
+@pytest.mark.parametrize("pack", [lzma.compress, bz2.compress, zstd])
+def test_tars_and_texts_are_looked_into_however_they_are_compressed(tmp_path, pack):
+    tars = (pack(layer([("f", F(b"x", mtime=m))], tarfile.USTAR_FORMAT)) for m in (1, 2))
+    assert explained(tmp_path, "/x.tar.z", *tars).reason.cause == "archive-header"
+    texts = (pack(b"built on 2024-01-0%d\n" % n) for n in (1, 2))
+    reason = explained(tmp_path, "/x.z", *texts).reason
+    assert reason.cause == "archive-content"
+    assert "SOURCE_DATE_EPOCH" in reason.remedy
+
+
+def test_one_content_packed_at_two_levels(tmp_path):
+    data = os.urandom(99) * 50
+    sides = (bz2.compress(data, level) for level in (1, 9))
+    assert explained(tmp_path, "/x.bz2", *sides).reason.cause == "archive-header"
+
+
+def test_what_differs_within_a_member_of_an_archive_is_told_too(tmp_path):
+    left, right = (zipped(0, f"built on 2024-01-0{n}") for n in (1, 2))
+    reason = explained(tmp_path, "/app.jar", left, right).reason
+    assert reason.cause == "archive-content"
+    assert reason.inside[0].startswith("other content: a.py (embedded-date:")
+    assert "SOURCE_DATE_EPOCH" in reason.remedy
+
+
+def test_archives_within_archives_end_somewhere(tmp_path):
+    sides = []
+    for number in range(2):
+        data = b"built on 2024-01-0%d" % (number + 1)
+        for _ in range(6):
+            data = gzip.compress(data, mtime=1)
+        sides.append(data)
+    assert explained(tmp_path, "/x.gz", *sides).reason.cause == "archive-content"
+
+
+def test_the_rows_of_a_database_are_told_as_lines_are(tmp_path):
+    def database(*rows):
+        file = tmp_path / "made.sqlite"
+        file.unlink(missing_ok=True)
+        made = sqlite3.connect(file)
+        made.execute("CREATE TABLE t(x)")
+        for row in rows:
+            made.execute("INSERT INTO t VALUES (?)", (row,))
+            made.commit()
+        made.close()
+        return file.read_bytes()
+
+    reason = explained(tmp_path, "/srv/a.db", database("2024-01-01 10:00:00"), database("2024-01-02 11:00:00")).reason
+    assert reason.cause == "embedded-date"
+    assert any("2024-01-02" in line for line in reason.inside)
+    assert explained(tmp_path, "/srv/a.db", database("red"), database("blue")).reason.cause == "unknown"
+    changed = bytearray(database("red"))
+    changed[27] += 1  # the counter of changes
+    assert explained(tmp_path, "/srv/a.db", database("red"), bytes(changed)).reason.cause == "archive-header"
+
+
+def test_pickles_are_known_by_their_bytes(tmp_path):
+    left, right = (pickle.dumps({"made": name}) for name in ("red", "blue"))
+    assert explained(tmp_path, "/app/model.pkl", left, right).reason.cause == "pickled-data"
+
+
+def test_certificates_in_binary_form(tmp_path):
+    need("openssl")
+    make = "openssl req -x509 -newkey rsa:1024 -nodes -keyout /dev/null -subj /CN=x -outform der".split()
+    sides = [subprocess.run(make, capture_output=True, check=True).stdout for _ in range(2)]
+    assert explained(tmp_path, "/etc/ssl/site.der", *sides).reason.cause == "generated-key"
+
+
+def test_what_git_keeps_beside_the_files(tmp_path):
+    need("git")
+    sides = []
+    for number in range(2):
+        folder_ = tmp_path / f"repository{number}"
+        git = ["git", "-C", str(folder_), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        folder_.mkdir()
+        when = f"170000000{number} +0000"
+        env = {**os.environ, "GIT_COMMITTER_DATE": when, "GIT_AUTHOR_DATE": when}
+        (folder_ / "f").write_text("1")
+        for words in (["init", "-q"], ["add", "f"], ["commit", "-qm", "x"]):
+            subprocess.run([*git, *words], check=True, env=env)
+        files = (f for f in folder_.rglob("*") if f.is_file())
+        sides.append({f"/src/{f.relative_to(folder_)}": f.read_bytes() for f in files})
+    named = {d.path: d.reason.cause for d in images(tmp_path, *sides).differences}
+    assert set(named.values()) == {"git-metadata"}, named
+    assert "/src/.git/logs/HEAD" in named
+
+
 def test_a_program_that_holds_the_time_of_its_compilation(tmp_path):
     source = 'const char *built = __DATE__ " " __TIME__; int main(void) { return built[0]; }'
     sides = []
@@ -339,6 +437,8 @@ def test_a_program_with_other_code(tmp_path):
         ("id: 8d3c6e0a-8f56-4c9e-9a50-2f6d0a1b2c3d\n", "id: 11112222-8f56-4c9e-9a50-000011112222\n", "embedded-uuid"),
         ("src=/tmp/tmpab12/x\n", "src=/tmp/tmpzz99/x\n", "build-path"),
         ("hash 9f86d081884c7d65\n", "hash 1b4f0e9851971998\n", "random-number"),
+        ("token: 8fKq2LmZpX0aVb7Rt1Yw\n", "token: Zq91xWmKe3LtPv5Ub8Ha\n", "random-number"),
+        ("at: 1704103200, of: a c b\n", "at: 1704103201, of: c b a\n", "embedded-date"),
         ("weight 0.1234\n", "weight 0.9876\n", "random-number"),
         ("hostname: build-1\n", "hostname: runner-abc\n", "embedded-host"),
         ("a\nb\nc\n", "c\na\nb\n", "line-order"),

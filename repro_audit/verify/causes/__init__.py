@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import error as StructError  # noqa: N812
 
-from repro_audit.verify.causes import compiled, installed, packed, python, stored, system, varied, written
+from repro_audit.verify.causes import compiled, database, installed, packed, python, stored, system, varied, written
 from repro_audit.verify.causes.catalogue import CATALOGUE
 from repro_audit.verify.causes.evidence import Detector, Evidence, Verdict
 from repro_audit.verify.comparison import Reason
@@ -19,6 +19,7 @@ DETECTORS: tuple[Detector, ...] = (
     *varied.DETECTORS,
     *compiled.DETECTORS,
     *packed.DETECTORS,
+    *database.DETECTORS,
     *written.DETECTORS,
 )
 

@@ -82,6 +82,20 @@ CATALOGUE: dict[str, Cause] = {
         "an SSH key made at random during the build",
         "remove it in the same RUN and make it when the container starts; as part of an image it is no secret either",
     ),
+    "git-metadata": Cause(
+        "a git repository keeps times: of the files in its index, of what was done in its logs, of each commit",
+        "rm -rf .git in the RUN that clones or commits; or ADD the repository by URL and commit: without "
+        "--keep-git-dir it comes without .git",
+    ),
+    "pickled-data": Cause(
+        "a pickle holds other values, or the same in the order of a set",
+        "set the seed of what is pickled, PYTHONHASHSEED=0 for Python, and sort what comes from sets",
+    ),
+    "package-file": Cause(
+        "a package holds the time and the machine of its own build",
+        "rpmbuild with SOURCE_DATE_EPOCH set, --define 'use_source_date_epoch_as_buildtime 1', "
+        "--define 'clamp_mtime_to_source_date_epoch 1' and --define '_buildhost builder'",
+    ),
     "generated-key": Cause(
         "a key or certificate made during the build", "make it when the container starts, or mount it"
     ),
@@ -101,8 +115,9 @@ CATALOGUE: dict[str, Cause] = {
         "-frandom-seed and -ffile-prefix-map",
     ),
     "compile-time": Cause(
-        "compiled code holds the time of its compilation (__DATE__, __TIME__)",
-        "export SOURCE_DATE_EPOCH in the RUN that compiles: gcc and clang then use it",
+        "compiled code holds the time of its compilation (__DATE__, __TIME__) or of its source (__TIMESTAMP__)",
+        "export SOURCE_DATE_EPOCH in the RUN that compiles: gcc and clang then use it for __DATE__ and __TIME__; "
+        "-Wdate-time finds them",
         "build-clock",
     ),
     "archive-header": Cause(

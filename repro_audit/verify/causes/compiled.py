@@ -9,8 +9,8 @@ from repro_audit.verify.causes.evidence import Evidence, Verdict
 
 _STRING = re.compile(rb"[\x20-\x7e]{4,400}")
 _DATE = re.compile(
-    rb"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]\d(?: |, )?\d{0,4}"
-    rb"|\b\d\d:\d\d:\d\d\b|\b20\d\d-\d\d-\d\d"
+    rb"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]\d"
+    rb"(?: \d\d:\d\d:\d\d)?(?: |, )?\d{0,4}|\d\d:\d\d:\d\d\b|\b20\d\d-\d\d-\d\d|\b1[5-9]\d{8}\b"
 )
 _PATH = re.compile(rb"/(?:tmp|var/tmp|build|root|home|workspace|src|usr/src|proc/self)[\w./+@-]*")
 _SEEDED = re.compile(rb"(\.gnu\.lto_\S*\.[0-9a-f]{8,}|_GLOBAL__\S*_[0-9A-F]{8}_0x[0-9a-f]+|\S*\.lto_priv\.\d+)")

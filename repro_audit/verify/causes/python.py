@@ -75,4 +75,15 @@ def log(evidence: Evidence) -> Verdict | None:
     return None
 
 
-DETECTORS = (bytecode, record, log)
+def pickled(evidence: Evidence) -> Verdict | None:
+    """Pickles: never loaded, since that would run what they say."""
+    if evidence.pair is None or not evidence.whole:
+        return None
+    if all(
+        len(side) > 3 and side[0] == 0x80 and side[1] in (2, 3, 4, 5) and side[-1:] == b"." for side in evidence.pair
+    ):
+        return Verdict("pickled-data")
+    return None
+
+
+DETECTORS = (bytecode, record, log, pickled)

@@ -41,14 +41,16 @@ _PATHS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r".*/(\.npm/_logs|_cacache|_logs)/.*$", "package-cache"),
         (r"/var/cache/fontconfig/|/var/lib/(gconf|mlocate|plocate|command-not-found)/", "package-cache"),
+        (r".*/\.git/(index|packed-refs|[A-Z_]+HEAD|(logs|objects|refs|info)/.*)$", "git-metadata"),
         (r"/var/log/.*$|.*\.log$", "log"),
     )
 )
 _SHADOW = re.compile(r"/etc/g?shadow-?$")
 _SECRETS = frozenset(("generated-key", "ssh-host-key"))
 _HASH = re.compile(r"!?\$\w+\$")
+_CONTAINERS = (".der", ".cer", ".crt", ".key", ".p12", ".pfx", ".jks", ".keystore", ".p8")
 _SSH = re.compile(rb"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+) AAAA")
-_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9 ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|DH PARAMETERS)-----")
+_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9. ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|DH PARAMETERS)-----")
 
 
 def secret(path: str, cause: str) -> bool:
@@ -107,6 +109,8 @@ def key(evidence: Evidence) -> Verdict | None:
         return Verdict(
             "ssh-host-key" if "/ssh/" in evidence.path else "generated-key", f"a {what} made during the build"
         )
+    if evidence.name.endswith(_CONTAINERS) and all(side[:2] in (b"0\x82", b"\xfe\xed") for side in evidence.pair):
+        return Verdict("generated-key", "a key or certificate made during the build, in binary form")
     return None
 
 

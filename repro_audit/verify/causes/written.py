@@ -22,7 +22,10 @@ _TEMPORARY = re.compile(
     r"/(?:tmp|var/tmp|dev/shm)/[\w.+-]+"
     r"|\b(?:tmp|pip-[a-z]+-[a-z]+-|pip-|build-)[a-z0-9_]{6,10}\b|/(?:buildkit|workspace|build)/[\w.+/-]+"
 )
-_HEX = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}\b")
+_HEX = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}\b")
+# what base64 makes of random bytes: capitals, small letters and digits in one word
+_TOKEN = re.compile(r"(?<![\w+/-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{16,512}={0,2}")
+_WORD = re.compile(r"\w+|\*")
 _HOST = re.compile(
     r"(?i)(?:host ?name|node|machine|built (?:on|by)|builder|user@host)\W+\S+|\b[\w-]+@[\w.-]+\b|\bbuildkitsandbox\b"
 )
@@ -39,12 +42,16 @@ def text(evidence: Evidence) -> Verdict | None:
     if not all(is_text(side) for side in evidence.pair):
         return None
     left, right = (side.decode("utf-8", "replace") for side in evidence.pair)
-    one, two = left.split("\n"), right.split("\n")
+    return explained(left.split("\n"), right.split("\n"))
+
+
+def explained(one: list[str], two: list[str]) -> Verdict | None:
+    """Why the lines of two texts differ."""
     if len(one) == len(two):
         # only the lines that differ: a pattern must explain those
         differing = [(a, b) for a, b in zip(one, two) if a != b]
         return _explained(differing) or _shuffled(one, two)
-    return _shuffled(one, two) or _explained([(left[:200_000], right[:200_000])])
+    return _shuffled(one, two) or _explained([("\n".join(one)[:200_000], "\n".join(two)[:200_000])])
 
 
 def _explained(pairs: list[tuple[str, str]]) -> Verdict | None:
@@ -55,16 +62,24 @@ def _explained(pairs: list[tuple[str, str]]) -> Verdict | None:
         ("build-path", _TEMPORARY),
         ("random-number", _HEX),
         ("embedded-host", _HOST),
+        ("random-number", _TOKEN),
     ):
         changed = any(pattern.findall(a) != pattern.findall(b) for a, b in pairs)
         pairs = [(pattern.sub("*", a), pattern.sub("*", b)) for a, b in pairs]
-        if changed:
+        if changed and cause not in [c for c, _ in taken]:
             taken.append((cause, pattern))
         if all(a == b for a, b in pairs):
             return _told([c for c, _ in taken])
-    if all(_NUMBER.sub("*", a) == _NUMBER.sub("*", b) for a, b in pairs):
-        found = [cause for cause, _ in taken]
-        return _told([*found, "random-number"]) if found else Verdict("random-number", "only numbers differ")
+    found = [cause for cause, _ in taken]
+    pairs = [(_NUMBER.sub("*", a), _NUMBER.sub("*", b)) for a, b in pairs]
+    if all(a == b for a, b in pairs):
+        return (
+            _told(list(dict.fromkeys([*found, "random-number"])))
+            if found
+            else Verdict("random-number", "only numbers differ")
+        )
+    if found and all(sorted(_WORD.findall(a)) == sorted(_WORD.findall(b)) for a, b in pairs):
+        return _told([*found, "line-order"])
     return None
 
 
