@@ -17,6 +17,8 @@ from repro_audit.record import dataclass
 _MAX_STATES = 2_000
 _MAX_NESTING = 50
 _MAX_REPEAT = 1_000
+_BAD_COUNT = f"a repeat count must be in order and at most {_MAX_REPEAT}"
+_COUNTED = re.compile(r"\{(?:(\d+)|(\d*),(\d*))\}", re.ASCII)
 
 Accept = Callable[[str], bool]
 
@@ -145,19 +147,23 @@ class _Reader:
         return found
 
     def _counted(self) -> tuple[int, int | None] | None:
-        end = self.text.find("}", self.at)
-        low, comma, high = self.text[self.at + 1 : end].partition(",") if end != -1 else ("", "", "")
-        if not (low + high).isdecimal() or (low and not low.isdecimal()) or (high and not high.isdecimal()):
+        found = _COUNTED.match(self.text, self.at)
+        if found is None:
             return None  # a brace that stands for itself, as in Python
-        least = int(low or 0)
-        most = (int(high) if high else None) if comma else least
+        exactly, low, high = ("" if n is None else n.lstrip("0") or n[:1] for n in found.groups())
+        if max(map(len, (exactly, low, high))) > len(str(_MAX_REPEAT)):
+            raise PatternError(_BAD_COUNT)
+        least = int(exactly or low or 0)
+        most = int(exactly or high) if exactly or high else None
         if max(least, most or 0) > _MAX_REPEAT or (most is not None and most < least):
-            raise PatternError(f"a repeat count must be in order and at most {_MAX_REPEAT}")
-        self.at = end + 1
+            raise PatternError(_BAD_COUNT)
+        self.at = found.end()
         return least, most
 
     def _atom(self) -> _Node:
         char = self._peek()
+        if char == "{" and self._is_counted():
+            raise PatternError("nothing to repeat")
         self.at += 1
         if char == "(":
             if self._peek() == "?":

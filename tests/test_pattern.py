@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from repro_audit import pattern
 
 atoms = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "[a-c]", r"\d", r"\w", r"\s", r"\.", "(?:ab)", "(a|b)", "(a|)"])
-signs = st.sampled_from(["", "", "*", "+", "?", "{2}", "{1,2}", "{,2}", "*?", "{1,}"])
+signs = st.sampled_from(["", "", "*", "+", "?", "{2}", "{1,2}", "{,2}", "*?", "{1,}", "{,}", "{02}", "{٢}", "{}", "{"])
 patterns = st.lists(
     st.one_of(st.builds("{}{}".format, atoms, signs), st.sampled_from(["^", "$", r"\b", "|"])), max_size=6
 ).map("".join)
@@ -53,6 +53,10 @@ def test_case_may_be_ignored() -> None:
         "(?P<n>a)",
         "a{3,2}",
         "a{1001}",
+        f"a{{{'9' * 5000}}}",
+        "{0}",
+        "a|{2}",
+        "({,3})",
         "\\",
         "^*",
         "((a{100}){100}){100}",
@@ -70,9 +74,11 @@ def test_what_is_broken_or_not_available_is_an_error(text: str) -> None:
 
 @given(st.text(max_size=30), st.text(max_size=30))
 @settings(max_examples=200, deadline=None)
-def test_any_text_is_a_pattern_or_an_error(text: str, subject: str) -> None:
+def test_any_text_is_a_pattern_with_its_meaning_in_python_or_an_error(text: str, subject: str) -> None:
     try:
         search = pattern.search(text)
     except pattern.PatternError:
         return
-    search(subject)
+    assert search(subject) is (re.search(text, subject) is not None)
+    escaped = pattern.search(re.escape(text))
+    assert escaped(subject + text) and escaped(subject) is (text in subject)

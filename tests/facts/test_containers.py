@@ -314,11 +314,30 @@ def test_a_feature_stands_on_its_rung(name: str, level: Level) -> None:
     )
 )
 def test_any_command_line_is_read(words: list[str]) -> None:
-    for command in script("docker run " + " ".join(words)):
-        docker_run.container_of(command, docker_run.built([command]))
+    text = "docker run " + " ".join(words)
+    for command in script(text):
+        container = docker_run.container_of(command, docker_run.built([command]))
+        if container is None:
+            continue
+        settings_ = (*container.mounts, *container.ports, *container.env, *container.gpus)
+        for span in (container.span, *(each.span for each in settings_)):
+            assert 0 <= span.start <= span.end <= len(text)
+        if container.image is not None:
+            assert text[slice(*container.image.span)] == container.image.text
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="all0129,=\"device\\'count", max_size=20))
-def test_any_gpus_option_is_read(text: str) -> None:
-    of_gpus_option(text, Span(0, 0))
+def test_a_gpus_option_counts_or_names_devices_or_says_what_is_wrong(text: str) -> None:
+    request = of_gpus_option(text, Span(3, 9))
+    assert request.span == Span(3, 9)
+    assert (request.fault is None) == (request.fault_span is None)
+    if request.fault is None:
+        assert request.count is None or request.device_ids is None
+        assert request.count in (None, "all") or int(request.count)
+
+
+@given(st.lists(st.from_regex(r"[0-9]|GPU-[0-9a-f]{4}", fullmatch=True), min_size=1, max_size=4))
+def test_devices_written_as_docker_wants_them_are_those_devices(ids: list[str]) -> None:
+    request = of_gpus_option(f"'\"device={','.join(ids)}\"'", Span(0, 0))
+    assert (request.device_ids, request.count, request.fault) == (tuple(ids), None, None)

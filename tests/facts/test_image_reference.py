@@ -118,5 +118,29 @@ def test_a_missing_name_is_no_image() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_comes_apart(text: str) -> None:
-    pin_of(parse(text))
+    parts = parse(text)
+    assert pin_of(parts).level is not Level.LOCAL
+    assert (pin_of(parts).level is Level.HASHED) <= (parts.digest is not None)
     fault(text)
+
+
+NAMES = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True)
+
+
+@given(
+    st.sampled_from([None, "localhost", "ghcr.io", "r.example:5000"]),
+    st.lists(NAMES, min_size=1, max_size=3).map("/".join),
+    st.none() | st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+    st.sampled_from([None, DIGEST]),
+)
+def test_a_reference_put_together_comes_apart_into_the_same(
+    registry: str | None, repository: str, tag: str | None, digest: str | None
+) -> None:
+    host, _, rest = repository.partition("/")
+    if registry is None and rest and (host == "localhost" or "." in host or host == "library"):
+        return  # that would be a registry, or the part of the name that goes without saying
+    text = "".join(
+        (f"{registry}/" if registry else "", repository, f":{tag}" if tag else "", f"@{digest}" if digest else "")
+    )
+    assert parse(text) == (registry, repository, tag, digest)
+    assert fault(text) is None

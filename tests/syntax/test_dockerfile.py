@@ -432,8 +432,14 @@ def test_an_instructions_own_text_reads_as_the_same_instruction(text: str) -> No
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_without_an_exception(data: bytes) -> None:
-    check_instructions(read(data))
+def test_any_bytes_are_read_into_instructions_in_order_and_without_overlap(data: bytes) -> None:
+    dockerfile = read(data)
+    ends = [0]
+    for instruction in dockerfile.instructions:
+        assert ends[-1] <= instruction.span.start <= instruction.span.end <= len(dockerfile.source.text)
+        ends.append(instruction.span.end)
+    for error in (*dockerfile.errors, *check_instructions(dockerfile)):
+        assert 0 <= error.span.start <= error.span.end <= len(dockerfile.source.text)
 
 
 # --- mounts and ports ------------------------------------------------------------------------------------------------

@@ -141,7 +141,8 @@ _PIECES = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(_PIECES | st.text(max_size=3), max_size=12).map("".join), st.sampled_from(["\\", "`"]))
-def test_any_word_is_answered_without_an_exception(word: str, escape: str) -> None:
+def test_any_word_has_a_value_or_a_reason_why_it_has_none(word: str, escape: str) -> None:
     for variables in ({}, {"x": "a b"}, {"x": None}):
         expansion = expand(word, variables, escape)
         assert (expansion.value is None) == bool(expansion.unknown or expansion.error)
+        assert set(expansion.unknown) <= {"x"} if "x" in variables else expansion.unknown == ()

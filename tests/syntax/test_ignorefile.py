@@ -95,9 +95,11 @@ def test_many_wildcards_cost_no_more_than_their_length() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab*?[]^-!\\/#. \r\n", max_size=30), st.text(alphabet="ab/.*[", max_size=12))
-def test_any_text_is_read_and_matched_without_an_exception(text: str, path: str) -> None:
+def test_a_later_line_decides_over_any_text_before_it(text: str, path: str) -> None:
     file = ignorefile.parse(Source("x", text))
-    file.excludes(path)
+    if path.strip("/.") and ".." not in path and "/." not in path:
+        assert ignorefile.parse(Source("x", text + "\n**\n")).excludes(path)
+        assert not ignorefile.parse(Source("x", text + "\n!**\n")).excludes(path)
     for place in (*file.patterns, *file.errors):
         assert 0 <= place.span.start <= place.span.end <= len(text)
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,7 +83,9 @@ def test_an_env_file_gives_its_variables() -> None:
 @given(st.text(alphabet="${}AB:-+?x \n", max_size=40))
 def test_any_text_is_expanded_with_places_inside_it(text: str) -> None:
     found = expanded(text, A="v")
-    env_file(Source(".env", text))
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) for name in env_file(Source(".env", text)))
+    assert expanded(text.replace("$", "$$")).known == text
+    assert len(found.text.text) <= len(text)
     whole = found.text.whole
     assert 0 <= whole.start <= whole.end <= len(text)
     for error in found.errors:
