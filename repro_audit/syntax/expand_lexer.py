@@ -12,8 +12,6 @@ from repro_audit.syntax.go_text import SPACE, SURROGATE, quoted
 
 # Nesting of `${a:-${b:-...}}` that is followed. BuildKit has no limit; nobody writes a tenth of this.
 _DEEPEST = 100
-# Steps that matching one pattern may take: several `*` on a long value would cost a power of its length.
-_MOST_STEPS = 2_000_000
 # Characters that variables may bring into one text; the kernel takes no longer environment variable. Without an end,
 # a few lines of ENV that each name the one before many times would fill the memory.
 _MOST_INSERTED = 131_072
@@ -353,12 +351,14 @@ class Lexer:
             return value
         if taint:
             return self._as_written(start, taint)
+        from repro_audit.syntax import expand_pattern
+
+        trim = expand_pattern.without_prefix if operator == "#" else expand_pattern.without_suffix
         greedy = word.startswith(operator)
-        if greedy:
-            word = word[1:]
-        if operator == "#":
-            return _trim_prefix(word, value, greedy)
-        return _trim_prefix(_reversed_pattern(word), value[::-1], greedy)[::-1]
+        try:
+            return trim(word[greedy:], value, greedy)
+        except expand_pattern.PatternError as error:
+            raise ExpandError(str(error)) from None
 
     def _replace(self, name: str, start: int) -> str:
         every = self.text[self.at : self.at + 1] == "/"
@@ -373,78 +373,12 @@ class Lexer:
             return self._as_written(start, [name])
         if taint or more_taint:
             return self._as_written(start, taint + more_taint)
-        regex = _regex(pattern, value, True)
-        if every:
-            return _replace_all(regex, value, replacement)
-        match = regex.search(value)
-        return value if match is None else value[: match.start()] + replacement + value[match.end() :]
+        from repro_audit.syntax import expand_pattern
 
-
-def _regex(pattern: str, value: str, greedy: bool) -> re.Pattern[str]:
-    """BuildKit's patterns know `*`, `?` and `\\` before `*`, `?`, `\\`, `}` and `/`; brackets mean nothing."""
-    out: list[str] = []
-    at, size, stars = int(pattern.startswith("\ufeff")), len(pattern), 0
-    while at < size:
-        char = pattern[at]
-        at += 1
-        if char == "*":
-            if not (out and out[-1].startswith(".*")):
-                stars += 1
-                out.append(".*" if greedy else ".*?")
-        elif char == "?":
-            out.append(".")
-        elif char == "\\":
-            following = pattern[at : at + 1]
-            if following in ("}", "/"):
-                continue
-            if following not in ("*", "?", "\\") or not following:
-                reason = f"invalid escape '\\{following or chr(0xFFFD)}'"
-                raise ExpandError(f"invalid pattern ({pattern}) in substitution: {reason}")
-            at += 1
-            out.append("\\" + following)
-        else:
-            out.append(re.escape(char))
-    if stars > 1 and (len(value) + 1) ** stars * (len(out) + 1) > _MOST_STEPS:
-        raise ExpandError(f"pattern ({pattern[:40]}) is too costly to match")
-    return re.compile("".join(out))
-
-
-def _trim_prefix(pattern: str, value: str, greedy: bool) -> str:
-    match = _regex(pattern, value, greedy).match(value)
-    return value if match is None else value[match.end() :]
-
-
-def _reversed_pattern(pattern: str) -> str:
-    """The pattern back to front, with each escape still before what it escapes."""
-    return "".join(reversed(re.findall(r"\\.|.", pattern, re.DOTALL)))
-
-
-def _filled(replacement: str, whole: str) -> str:
-    """The replacement with Go's `$name`, `${name}` and `$$` filled in; only group 0 exists."""
-    if "$" not in replacement:
-        return replacement
-    template = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
-    return template.sub(lambda m: "$" if m[1] else whole if not (m[2] or m[3]).strip("0") else "", replacement)
-
-
-def _replace_all(regex: re.Pattern[str], value: str, replacement: str) -> str:
-    """Go's `ReplaceAllString`: an empty match right after another match does not count, `$0` is the match."""
-    out: list[str] = []
-    done = at = 0
-    last_end = -1
-    while at <= len(value):
-        match = regex.search(value, at)
-        if match is None:
-            break
-        start, end = match.span()
-        if not (start == end and start == last_end):
-            out.append(value[done:start])
-            out.append(_filled(replacement, match.group()))
-            done = end
-            last_end = end
-        at = end if end > at else at + 1
-    out.append(value[done:])
-    return "".join(out)
+        try:
+            return expand_pattern.replaced(pattern, value, replacement, every)
+        except expand_pattern.PatternError as error:
+            raise ExpandError(str(error)) from None
 
 
 def raw_words(text: str) -> list[tuple[str, int, int]]:
