@@ -430,3 +430,12 @@ def test_packages_that_moved_and_days_are_read_from_real_databases(
     ):
         assert causes[path] == "package-version", causes
     assert not any("cannot" in note or "not a readable" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("name", ["docker", "podman", "buildah"])
+def test_a_machine_named_after_its_container_is_told_as_a_host(rig_of, write, name: str) -> None:
+    rig = rig_of(name)
+    text = f"FROM {rig.base}\nRUN hostname > /name && echo http://$(hostname):80/ > /url\n"
+    report = verified({}, name, rig, write({"Dockerfile": text}))
+    causes = {each["path"]: each["cause"] for each in report["differences"] if not each["harmless"]}
+    assert causes == {"/name": "embedded-host", "/url": "embedded-host"}

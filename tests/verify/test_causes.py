@@ -11,6 +11,7 @@ import pickle
 import py_compile
 import shutil
 import sqlite3
+import struct
 import subprocess
 import tarfile
 import zipfile
@@ -18,8 +19,9 @@ import zipfile
 import pytest
 from image_archives import F, docker_archive, folder, layer
 
+from repro_audit.verify.causes import reason
 from repro_audit.verify.causes.catalogue import CATALOGUE
-from repro_audit.verify.causes.evidence import Varied
+from repro_audit.verify.causes.evidence import Evidence, Varied
 from repro_audit.verify.explain import verify_archives
 
 
@@ -331,6 +333,27 @@ def test_the_rows_of_a_database_are_told_as_lines_are(tmp_path):
     assert explained(tmp_path, "/srv/a.db", database("red"), bytes(changed)).reason.cause == "archive-header"
 
 
+def test_arrays_of_numpy(tmp_path):
+    head = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (4,), }".ljust(127) + b"\n"
+    sides = (head + struct.pack("<4d", *numbers) for numbers in ((1, 2, 3, 4), (1, 2, 3, 5)))
+    assert explained(tmp_path, "/w.npy", *sides).reason.cause == "random-number"
+
+
+def test_a_request_for_a_certificate(tmp_path):
+    need("openssl")
+    make = "openssl req -new -newkey rsa:1024 -nodes -keyout /dev/null -subj /CN=x".split()
+    sides = [subprocess.run(make, capture_output=True, check=True).stdout for _ in range(2)]
+    assert explained(tmp_path, "/etc/a.csr", *sides).reason.cause == "generated-key"
+
+
+def test_a_machine_named_after_its_container_is_a_host_where_the_command_asks(tmp_path):
+    for command, cause in (("hostname > /name", "embedded-host"), ("od /dev/urandom > /name", "random-number")):
+        verdict = reason(
+            Evidence("/name", frozenset(("content",)), b"7db07c99e59f\n", b"8cb9b81ab4c5\n", created_by=command)
+        )
+        assert verdict.cause == cause
+
+
 def test_pickles_are_known_by_their_bytes(tmp_path):
     left, right = (pickle.dumps({"made": name}) for name in ("red", "blue"))
     assert explained(tmp_path, "/app/model.pkl", left, right).reason.cause == "pickled-data"
@@ -439,6 +462,9 @@ def test_a_program_with_other_code(tmp_path):
         ("hash 9f86d081884c7d65\n", "hash 1b4f0e9851971998\n", "random-number"),
         ("token: 8fKq2LmZpX0aVb7Rt1Yw\n", "token: Zq91xWmKe3LtPv5Ub8Ha\n", "random-number"),
         ("at: 1704103200, of: a c b\n", "at: 1704103201, of: c b a\n", "embedded-date"),
+        ("admin:$apr1$wlqI5aMY$3X.7/fT/Dc9WJ\n", "admin:$apr1$Mkyk7hve$FO96OxT7vYze8\n", "password-salt"),
+        ("2024-01-01 10:00:00 loss red\n", "2024-01-01 10:00:02 loss blue\n", "embedded-date"),
+        ("2024-01-01\nred\n", "2024-01-02\nblue\n", "unknown"),
         ("weight 0.1234\n", "weight 0.9876\n", "random-number"),
         ("hostname: build-1\n", "hostname: runner-abc\n", "embedded-host"),
         ("a\nb\nc\n", "c\na\nb\n", "line-order"),
@@ -449,7 +475,7 @@ def test_a_program_with_other_code(tmp_path):
 def test_what_was_written_into_a_text_file(tmp_path, left, right, cause):
     difference = explained(tmp_path, "/srv/x", left.encode(), right.encode())
     assert difference.reason.cause == cause
-    assert difference.reason.diff.startswith("--- first\n+++ second")
+    assert difference.reason.diff.startswith("" if cause == "password-salt" else "--- first\n+++ second")
 
 
 VARIED = Varied("build-2", "tr_TR.UTF-8", "Pacific/Kiritimati", ("/tmp/x/1", "/tmp/x/another/place"), (0o022, 0o027))

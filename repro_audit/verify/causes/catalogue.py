@@ -105,7 +105,7 @@ CATALOGUE: dict[str, Cause] = {
         "rm -f $CONDA_PREFIX/conda-meta/history in the same RUN; or `conda clean -afy`",
     ),
     "build-path": Cause(
-        "it holds the path of a temporary build folder",
+        "it holds the path of a temporary folder",
         "build in a fixed folder; for C and C++ -ffile-prefix-map=$PWD=., for Rust --remap-path-prefix",
         "build-host-leak",
     ),
@@ -147,8 +147,8 @@ CATALOGUE: dict[str, Cause] = {
         "an identifier made at random was written into it", "derive it from the input, or fix it", "build-clock"
     ),
     "random-number": Cause(
-        "it holds numbers that come out otherwise every time",
-        "set the seed, and PYTHONHASHSEED=0 for Python",
+        "it holds numbers that come out otherwise every time: random ones, or checksums of what differs itself",
+        "set the seed, and PYTHONHASHSEED=0 for Python; for a checksum, mend what it was taken of",
         "build-clock",
     ),
     "line-order": Cause(

@@ -27,7 +27,7 @@ def sqlite(evidence: Evidence) -> Verdict | None:
     from repro_audit.verify.causes.written import explained
 
     lines = tuple(line[:160] for line in sorted(set(left) ^ set(right)))[:_LINES]
-    verdict = explained(left, right)
+    verdict = explained(left, right, evidence.created_by)
     if verdict is None:
         return Verdict("unknown", "rows of the database differ", lines)
     return Verdict(verdict.cause, verdict.why, lines)

@@ -46,11 +46,16 @@ _PATHS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _SHADOW = re.compile(r"/etc/g?shadow-?$")
-_SECRETS = frozenset(("generated-key", "ssh-host-key"))
+_SECRETS = frozenset(("generated-key", "ssh-host-key", "password-salt"))
 _HASH = re.compile(r"!?\$\w+\$")
 _CONTAINERS = (".der", ".cer", ".crt", ".key", ".p12", ".pfx", ".jks", ".keystore", ".p8")
 _SSH = re.compile(rb"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+) AAAA")
-_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9. ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|DH PARAMETERS)-----")
+_KEY = re.compile(
+    rb"-----BEGIN (?:[A-Z0-9. ]+ )?"
+    rb"((?:PRIVATE|PUBLIC) KEY(?: BLOCK)?|CERTIFICATE(?: REQUEST)?|DH PARAMETERS)-----"
+)
+    rb"-----BEGIN (?:[A-Z0-9. ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|DH PARAMETERS|PRIVATE KEY BLOCK|PUBLIC KEY BLOCK)-----"
+)
 
 
 def secret(path: str, cause: str) -> bool:

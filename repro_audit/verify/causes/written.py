@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from repro_audit.verify.causes.catalogue import CATALOGUE
 from repro_audit.verify.causes.evidence import Evidence, Verdict
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -22,6 +23,10 @@ _TEMPORARY = re.compile(
     r"/(?:tmp|var/tmp|dev/shm)/[\w.+-]+"
     r"|\b(?:tmp|pip-[a-z]+-[a-z]+-|pip-|build-)[a-z0-9_]{6,10}\b|/(?:buildkit|workspace|build)/[\w.+/-]+"
 )
+# engines call the machine of a RUN after its container, where nobody gives it a name
+_CONTAINER = re.compile(r"\b[0-9a-f]{12}\b")
+_ASKED = re.compile(r"\bhostname|\$\{?HOST|\buname\b|gethostname|/etc/hosts|platform\.node|\bnode\(\)")
+_HASHED = re.compile(r"\$(?:apr1|[156y]|2[abxy]|argon2\w*)\$[\w./$=,+-]{8,}")
 _HEX = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}\b")
 # what base64 makes of random bytes: capitals, small letters and digits in one word
 _TOKEN = re.compile(r"(?<![\w+/-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{16,512}={0,2}")
@@ -42,29 +47,35 @@ def text(evidence: Evidence) -> Verdict | None:
     if not all(is_text(side) for side in evidence.pair):
         return None
     left, right = (side.decode("utf-8", "replace") for side in evidence.pair)
-    return explained(left.split("\n"), right.split("\n"))
+    return explained(left.split("\n"), right.split("\n"), evidence.created_by)
 
 
-def explained(one: list[str], two: list[str]) -> Verdict | None:
-    """Why the lines of two texts differ."""
+def explained(one: list[str], two: list[str], command: str = "") -> Verdict | None:
+    """Why the lines of two texts differ, which this command wrote."""
+    named = _ASKED.search(command) is not None
     if len(one) == len(two):
         # only the lines that differ: a pattern must explain those
         differing = [(a, b) for a, b in zip(one, two) if a != b]
-        return _explained(differing) or _shuffled(one, two)
-    return _shuffled(one, two) or _explained([("\n".join(one)[:200_000], "\n".join(two)[:200_000])])
+        return _explained(differing, named) or _shuffled(one, two)
+    return _shuffled(one, two) or _explained([("\n".join(one)[:200_000], "\n".join(two)[:200_000])], named)
 
 
-def _explained(pairs: list[tuple[str, str]]) -> Verdict | None:
+def _explained(pairs: list[tuple[str, str]], named: bool) -> Verdict | None:
     taken: list[tuple[str, re.Pattern[str]]] = []
+    touched = [False] * len(pairs)
     for cause, pattern in (
+        ("password-salt", _HASHED),
         ("embedded-uuid", _UUID),
         ("embedded-date", _DATE),
         ("build-path", _TEMPORARY),
+        *([("embedded-host", _CONTAINER)] if named else []),
         ("random-number", _HEX),
         ("embedded-host", _HOST),
         ("random-number", _TOKEN),
     ):
-        changed = any(pattern.findall(a) != pattern.findall(b) for a, b in pairs)
+        here = [pattern.findall(a) != pattern.findall(b) for a, b in pairs]
+        changed = any(here)
+        touched = [one or two for one, two in zip(touched, here)]
         pairs = [(pattern.sub("*", a), pattern.sub("*", b)) for a, b in pairs]
         if changed and cause not in [c for c, _ in taken]:
             taken.append((cause, pattern))
@@ -80,12 +91,16 @@ def _explained(pairs: list[tuple[str, str]]) -> Verdict | None:
         )
     if found and all(sorted(_WORD.findall(a)) == sorted(_WORD.findall(b)) for a, b in pairs):
         return _told([*found, "line-order"])
+    if found and all(touched):
+        return Verdict(found[0], f"{CATALOGUE[found[0]].why}; that is not all that differs")
     return None
 
 
 def _told(causes: list[str]) -> Verdict | None:
     if not causes:
         return None
+    if causes == ["build-path"]:
+        return Verdict("build-path", None, (), "work in a folder with a fixed name, or write a fixed path")
     if len(causes) == 1:
         return Verdict(causes[0])
     return Verdict(causes[0], f"several things were written into it: {', '.join(causes)}")
@@ -99,6 +114,13 @@ def _shuffled(left: list[str], right: list[str]) -> Verdict | None:
         if all(a == b or sorted(re.findall(r"\w+", a)) == sorted(re.findall(r"\w+", b)) for a, b in zip(left, right)):
             return Verdict("line-order", "the same words in another order: a set or a hash table was written out")
     return None
+
+
+def array(evidence: Evidence) -> Verdict | None:
+    """Arrays as numpy saves them."""
+    if evidence.pair is None or not all(side.startswith(b"\x93NUMPY") for side in evidence.pair):
+        return None
+    return Verdict("random-number", "an array of numpy whose numbers differ")
 
 
 def noise(evidence: Evidence) -> Verdict | None:
@@ -117,4 +139,4 @@ def noise(evidence: Evidence) -> Verdict | None:
     return Verdict("random-number", "both are bytes without a pattern: made at random, encrypted or compressed")
 
 
-DETECTORS = (text, noise)
+DETECTORS = (text, array, noise)
