@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from repro_audit.smoke.engine_error import Host, too_old
-from repro_audit.smoke.framework_fault import memory_remedy
+from repro_audit.smoke.framework_fault import last_words, memory_remedy
 from repro_audit.smoke.outcome import Diagnosis
 from repro_audit.smoke.reading import Reading, Step
 
@@ -48,7 +48,7 @@ def _ended(reading: Reading) -> Diagnosis | None:
         return None
     link = ending.during if ending.during else "library"
     on = f" on GPU {ending.device}" if ending.device is not None else ""
-    last = tuple(line for line in ending.output.strip().splitlines()[-4:] if line.strip())
+    last = last_words(ending.output)
     if ending.how == "timeout":
         return Diagnosis(
             "timeout",
@@ -224,11 +224,11 @@ def _hidden(visible: str, reading: Reading, evidence: tuple[str, ...]) -> Diagno
     count = reading.unhidden or 0
     some = f"{count} GPU{'s' if count != 1 else ''}"
     if visible.strip() in ("", "-1", "NoDevFiles", "none"):
-        why = f"CUDA_VISIBLE_DEVICES={visible!r} hides all of the container's {some}"
+        why = f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU of the container, which has {count}"
     else:
         why = (
-            f"CUDA_VISIBLE_DEVICES={visible} names none of the container's {some}: inside a container they are numbered"
-            " from 0 again"
+            f"CUDA_VISIBLE_DEVICES={visible} names no GPU of the container: it has {count}, and inside of it they are"
+            " numbered from 0"
         )
     return Diagnosis(
         "device-hidden",

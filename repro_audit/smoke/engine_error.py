@@ -6,7 +6,7 @@ The texts are those of the Docker daemon (up to 29), podman, the NVIDIA containe
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repro_audit.knowledge import cuda
 from repro_audit.smoke.outcome import Diagnosis
@@ -258,7 +258,14 @@ def _unsatisfied(found: re.Match[str], evidence: tuple[str, ...], host: Host) ->
             evidence,
             ("use an image made for this GPU and driver, or change NVIDIA_REQUIRE_CUDA",),
         )
-    return too_old(version, host.driver, evidence)
+    verdict, need = too_old(version, host.driver, evidence), cuda.driver_need(version)
+    if need is None or host.driver is None or cuda.numbers(host.driver) < cuda.numbers(need.least):
+        return verdict
+    step = (
+        "or, as the driver is of the same major version: docker run -e NVIDIA_DISABLE_REQUIRE=1 ... (programs that"
+        " compile PTX will still fail)"
+    )
+    return replace(verdict, remedy=(*verdict.remedy, step))
 
 
 def too_old(version: str, driver: str | None, evidence: tuple[str, ...]) -> Diagnosis:
@@ -276,14 +283,9 @@ def too_old(version: str, driver: str | None, evidence: tuple[str, ...]) -> Diag
         steps.append(f"or build the image on CUDA {highest}, the newest that driver {driver} supports")
     elif driver is None:
         steps.append("or build the image on the CUDA version that `nvidia-smi` shows on the host")
-    if need and driver and cuda.numbers(need.least) <= cuda.numbers(driver):
-        steps.append(
-            "or, as the driver is of the same major version: docker run -e NVIDIA_DISABLE_REQUIRE=1 ... (programs that"
-            " compile PTX will still fail)"
-        )
     return Diagnosis("driver-too-old", "driver", asks, evidence, tuple(steps))
 
 
 def _clipped(line: str) -> str:
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", line)
+    line = re.sub(r"://[^/@\s]+@", "://(hidden)@", re.sub(r"[\x00-\x1f\x7f-\x9f]", "", line))
     return line if len(line) <= 400 else line[:200] + " ... " + line[-190:]

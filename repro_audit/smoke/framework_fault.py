@@ -106,6 +106,17 @@ def _by_text(framework: Framework, reading: Reading, text: str, link: str) -> Di
     if _NOT_COMPILED.search(text):
         return _not_compiled(framework, reading, _lines(text, _NOT_COMPILED))
     if _TOO_OLD.search(text):
+        if _new_enough(framework, reading):
+            return Diagnosis(
+                "driver-too-old",
+                link,
+                f"{name} finds the driver too old for its CUDA {framework.cuda}, although {reading.driver} is not",
+                _lines(text, _TOO_OLD),
+                (
+                    "see whether the image brings a driver of its own: find / -name 'libcuda.so*'",
+                    "take cuda-compat and its folder in LD_LIBRARY_PATH out of the image",
+                ),
+            )
         if framework.cuda or reading.image_cuda:
             old = too_old(framework.cuda or reading.image_cuda or "", reading.driver, _lines(text, _TOO_OLD))
             return Diagnosis(old.outcome, link, f"{name}: {old.summary}", old.evidence, old.remedy)
@@ -125,6 +136,21 @@ def _by_text(framework: Framework, reading: Reading, text: str, link: str) -> Di
             memory_remedy(),
         )
     return None
+
+
+def _new_enough(framework: Framework, reading: Reading) -> bool:
+    need = cuda.driver_need(framework.cuda) if framework.cuda else None
+    return need is not None and reading.driver is not None and cuda.numbers(need.full) <= cuda.numbers(reading.driver)
+
+
+_OWN = re.compile(r'\s*File "<stdin>"|Current thread 0x|Thread 0x|Extension modules:|\s*$')
+
+
+def last_words(output: str) -> tuple[str, ...]:
+    """What a test that died printed last, without the lines that are about the probe itself."""
+    lines = [line.strip()[:300] for line in output.splitlines() if not _OWN.match(line)]
+    fatal = next((at for at, line in enumerate(lines) if line.startswith("Fatal Python error")), None)
+    return tuple(lines[max(0, fatal - 2) : fatal + 3] if fatal is not None else lines[-4:])
 
 
 def _late_library(framework: Framework) -> bool:
@@ -213,11 +239,12 @@ def _not_compiled(framework: Framework, reading: Reading, evidence: tuple[str, .
     first = cuda.first_cuda_for(device.capability) if device and device.capability else None
     if first:
         remedy.insert(
-            0, f"take a build for CUDA {first} or newer, the first that knows {device.capability if device else ''}"
+            0,
+            f"take a build for CUDA {first} or newer, the first that knows {device.capability if device else ''}",
         )
     if device and device.capability and cuda.numbers(device.capability) < (7, 5):
         remedy.append("GPUs before 7.5 are left out of builds for CUDA 13: take one for CUDA 12.6 or older")
-    if device and device.capability:
+    if device and device.capability and framework.name == "torch":
         remedy.append(f'for extensions compiled in the image: ENV TORCH_CUDA_ARCH_LIST="{device.capability}+PTX"')
     return Diagnosis(
         "framework-not-compiled",
@@ -232,7 +259,7 @@ def _ended(framework: Framework, link: str) -> Diagnosis | None:
     """The fault of a test that did not come to its end."""
     ending = framework.ending
     during = f" during {ending.during}" if ending.during else ""
-    last = tuple(line for line in ending.output.strip().splitlines()[-3:] if line.strip())
+    last = last_words(ending.output)
     if ending.how == "timeout":
         return Diagnosis(
             "timeout",
@@ -266,7 +293,7 @@ def _ended(framework: Framework, link: str) -> Diagnosis | None:
 def _sees_none(framework: Framework, reading: Reading, bad: list[Check], link: str) -> Diagnosis | None:
     """The fault of a framework that failed for a reason not known above, or that sees no GPU where the driver does."""
     errors = tuple(e for e in (framework.error, *(check.error for check in bad)) if e)[:3]
-    last = errors or tuple(framework.ending.output.strip().splitlines()[-3:])
+    last = errors or last_words(framework.ending.output)
     if framework.error:
         return Diagnosis(
             "framework-broken",

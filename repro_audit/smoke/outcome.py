@@ -17,7 +17,7 @@ OUTCOMES: dict[str, tuple[Result, str]] = {
     "no-gpu": ("untested", "no NVIDIA GPU"),
     "no-driver": ("untested", "the host's NVIDIA driver is not loaded"),
     "no-such-device": ("untested", "the GPU asked for does not exist"),
-    "driver-mismatch": ("untested", "the host's driver does not fit itself"),
+    "driver-mismatch": ("untested", "the parts of the driver do not fit each other"),
     "driver-broken": ("untested", "the driver does not answer as it should"),
     "device-busy": ("untested", "the GPU is taken by others"),
     "driver-too-old": ("fails", "the driver is too old for the image's CUDA"),

@@ -93,6 +93,8 @@ _SHOWN = re.compile(
 )
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PRIVATE", re.I)
 _ADDRESS_SECRET = re.compile(r"://[^/@\s]+@")
+# Tokens that tell by their beginning what they are, in a variable of whatever name.
+_TOKEN = re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|nvapi-|sk-|xox[abp]-|AKIA|eyJ)[\w.+/-]{8,}")
 _LIBRARY_PLACES = (
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu",
@@ -274,8 +276,9 @@ def _short(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without control characters, which may come from a library's log."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+    """Text without control characters and without what looks like a secret; it may come from a library's log."""
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+    return _TOKEN.sub("(hidden)", _ADDRESS_SECRET.sub("://(hidden)@", text))
 
 
 # --- the driver -----------------------------------------------------------------------------------------------------
@@ -1154,7 +1157,7 @@ def environment() -> Dict[str, str]:
             value = printable(value.encode("utf-8", "replace").decode("utf-8"))
             if _SECRET.search(name) and not name.startswith("XLA_FLAGS"):
                 value = "(hidden)"
-            shown[name] = _ADDRESS_SECRET.sub("://(hidden)@", value)[:2000]
+            shown[name] = value[:2000]
     return shown
 
 

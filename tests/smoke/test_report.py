@@ -46,7 +46,7 @@ def test_the_text_shows_the_chain_down_to_the_broken_link_and_what_to_type(gpu: 
     assert any(line.split() == ["driver", "library", "ok", *line.split()[3:]] for line in lines)
     assert any("cuInit" in line and "FAILED" in line and "error 100" in line for line in lines)
     assert any("kernel" in line and line.rstrip().endswith("-") for line in lines)
-    assert "an environment variable hides the GPU: CUDA_VISIBLE_DEVICES=3 names none" in text
+    assert "an environment variable hides the GPU: CUDA_VISIBLE_DEVICES=3 names no GPU" in text
     assert "-e CUDA_VISIBLE_DEVICES=0" in text
     assert "\x1b" not in text
 
@@ -55,3 +55,9 @@ def test_names_out_of_an_image_cannot_steer_the_terminal() -> None:
     machine = Machine(subject="evil\x1b[2J\nimage", python="/nonexistent/python")
     text = report.render_text(smoke(machine, Host(gpus=0), timeout=30.0))
     assert "\x1b" not in text and text.startswith("evil [2J image (docker)\n")
+
+
+def test_settings_that_a_number_depends_on_are_read_with_their_units(gpu: Gpu) -> None:
+    text = report.render_text(smoke(gpu(), HOST, timeout=60.0))
+    assert "persistence on, power limit 700 W, clocks 1755/1755/2619 MHz (graphics/sm/memory)" in text
+    assert "max clocks 1980/1980/2619 MHz, ECC on" in text

@@ -84,12 +84,43 @@ def test_each_link_that_breaks_is_named_with_its_remedy(
     assert diagnosis.remedy
 
 
+def test_what_a_crash_left_behind_is_shown_without_the_probe_s_own_lines(gpu: Gpu) -> None:
+    diagnosis = verdict(gpu(FAKE_CUDA_FAULT="cuModuleLoadDataEx!segfault")).diagnosis
+    assert "Fatal Python error: Segmentation fault" in diagnosis.evidence
+    assert not any("<stdin>" in line for line in diagnosis.evidence)
+
+
+def test_a_framework_that_wrongly_finds_a_driver_too_old_is_told_where_to_look(gpu: Gpu) -> None:
+    diagnosis = verdict(gpu("torch", FAKE_TORCH="old-driver")).diagnosis
+    assert "although 550.54.15 is not" in diagnosis.summary and "libcuda.so" in diagnosis.remedy[0]
+
+
+def test_a_driver_that_is_too_old_for_a_framework_is_told_the_release_it_needs(gpu: Gpu) -> None:
+    old = verdict(gpu("torch", FAKE_TORCH="old-driver", FAKE_NVML_DRIVER="470.57.02")).diagnosis
+    assert old.outcome == "driver-too-old" and "525.60.13 or newer" in old.summary
+    assert not any("NVIDIA_DISABLE_REQUIRE" in step for step in old.remedy)
+
+
+def test_no_secret_of_the_environment_is_in_what_the_probe_says(gpu: Gpu) -> None:
+    hidden = {
+        "NVIDIA_API_KEY": "first-hush",
+        "TF_HUB": "https://user:second-hush@example.org/x",
+        "TORCH_HOME": "/cache?hf_thirdhushthirdhush",
+        "HF_TOKEN": "fourth-hush",
+        "PIP_INDEX_URL": "https://user:fifth-hush@example.org/simple",
+    }
+    trial = verdict(gpu("torch", **hidden))
+    said = report.render_json(trial) + report.render_text(trial) + str(trial.reading and trial.reading.raw)
+    assert "hush" not in said
+    assert trial.reading is not None and trial.reading.environment["NVIDIA_API_KEY"] == "(hidden)"
+
+
 def test_a_driver_that_hangs_is_a_timeout_at_its_link(gpu: Gpu) -> None:
     diagnosis = verdict(gpu(FAKE_CUDA_FAULT="cuLaunchKernel!hang"), timeout=16.0).diagnosis
     assert (diagnosis.outcome, diagnosis.link, diagnosis.exit_status) == ("timeout", "kernel", 1)
 
 
-@pytest.mark.parametrize(("value", "why"), [("1", "numbered from 0 again"), ("", "hides all")])
+@pytest.mark.parametrize(("value", "why"), [("1", "numbered from 0"), ("", "hides every GPU")])
 def test_a_device_hidden_by_a_variable_is_told_from_a_missing_one(gpu: Gpu, value: str, why: str) -> None:
     diagnosis = verdict(gpu(CUDA_VISIBLE_DEVICES=value)).diagnosis
     assert (diagnosis.outcome, diagnosis.exit_status) == ("device-hidden", 1)
