@@ -54,8 +54,6 @@ _KEY = re.compile(
     rb"-----BEGIN (?:[A-Z0-9. ]+ )?"
     rb"((?:PRIVATE|PUBLIC) KEY(?: BLOCK)?|CERTIFICATE(?: REQUEST)?|DH PARAMETERS)-----"
 )
-    rb"-----BEGIN (?:[A-Z0-9. ]+ )?(PRIVATE KEY|PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|DH PARAMETERS|PRIVATE KEY BLOCK|PUBLIC KEY BLOCK)-----"
-)
 
 
 def secret(path: str, cause: str) -> bool:
@@ -110,9 +108,12 @@ def key(evidence: Evidence) -> Verdict | None:
         return Verdict("generated-key", "the public half of an SSH key made during the build")
     kinds = [_KEY.search(side[:4000]) for side in evidence.pair]
     if kinds[0] and kinds[1] and kinds[0][1] == kinds[1][1]:
-        what = kinds[0][1].decode().lower()
+        what = kinds[0][1].decode()
         return Verdict(
-            "ssh-host-key" if "/ssh/" in evidence.path else "generated-key", f"a {what} made during the build"
+            "ssh-host-key" if "/ssh/" in evidence.path else "generated-key",
+            f"a {what.lower()} made during the build"
+            if what != "DH PARAMETERS"
+            else "parameters made during the build",
         )
     if evidence.name.endswith(_CONTAINERS) and all(side[:2] in (b"0\x82", b"\xfe\xed") for side in evidence.pair):
         return Verdict("generated-key", "a key or certificate made during the build, in binary form")
