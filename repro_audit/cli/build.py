@@ -40,13 +40,13 @@ def command(
             raise CannotError(str(error)) from None
 
 
-def chosen(name: str, need: tuple[str, ...] = ()) -> Engine:
-    """An engine that works, told to the user; raises EngineError."""
+def chosen(name: str, need: tuple[str, ...] = (), *, builds: bool = True) -> Engine:
+    """An engine that works, told to the user, with what it should know about builds; raises EngineError."""
     from repro_audit.container.engine_choice import choose
 
     engine = choose(name, need=need)
     note(f"using {engine.info}")
-    for each in engine.info.notes:
+    for each in engine.info.notes if builds else ():
         note(each)
     return engine
 

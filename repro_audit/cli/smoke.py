@@ -103,7 +103,8 @@ class _Asked:
 
         service, context = self.build.service, self.build.context or "."
         container, root = self._container()
-        engine = chosen(self.build.engine.value, need=("run",))
+        builds = self.image is None and (container is None or container.build is not None)
+        engine = chosen(self.build.engine.value, need=("run",), builds=builds)
         host = knows_gpus(engine, hosts.look())
         with self._made(container, engine) as name:
             if name is None:
