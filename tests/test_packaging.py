@@ -17,6 +17,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from repro_audit.cli.main import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 REPRO_AUDIT = [sys.executable, "-m", "repro_audit"]
 
@@ -295,7 +297,7 @@ def test_every_command_in_the_readme_names_options_that_exist() -> None:
     assert {"--diff", "--stdin-filename", "--write-baseline"} <= used
     known: set[str] = set()
     env = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    for command in ("check", "inputs", "fix", "rules", "explain", "ast"):
+    for command in COMMANDS:
         done = subprocess.run(
             [*REPRO_AUDIT, command, "--help"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
         )
