@@ -465,6 +465,7 @@ def test_a_program_with_other_code(tmp_path):
         ("admin:$apr1$wlqI5aMY$3X.7/fT/Dc9WJ\n", "admin:$apr1$Mkyk7hve$FO96OxT7vYze8\n", "password-salt"),
         ("2024-01-01 10:00:00 loss red\n", "2024-01-01 10:00:02 loss blue\n", "embedded-date"),
         ("2024-01-01\nred\n", "2024-01-02\nblue\n", "unknown"),
+        ("id 7009588EDB101B24\n", "id 1F2C0A9D77E3B845\n", "random-number"),
         ("weight 0.1234\n", "weight 0.9876\n", "random-number"),
         ("hostname: build-1\n", "hostname: runner-abc\n", "embedded-host"),
         ("a\nb\nc\n", "c\na\nb\n", "line-order"),

@@ -102,7 +102,8 @@ CATALOGUE: dict[str, Cause] = {
     "random-name": Cause("a name made at random", "remove the temporary file in the same RUN, or give it a fixed name"),
     "conda-history": Cause(
         "conda writes down when it did what",
-        "rm -f $CONDA_PREFIX/conda-meta/history in the same RUN; or `conda clean -afy`",
+        "empty it in the same RUN, and do not remove it, since conda takes a folder without it for no environment: "
+        "`: > $CONDA_PREFIX/conda-meta/history`",
     ),
     "build-path": Cause(
         "it holds the path of a temporary folder",

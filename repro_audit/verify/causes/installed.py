@@ -32,7 +32,12 @@ def database(evidence: Evidence) -> Verdict | None:
     if _DATABASE.match(evidence.path):
         return Verdict("package-database")
     if _CONDA.match(evidence.path) and evidence.kinds <= {"content", "time", "header", "order"}:
-        return Verdict("conda-history", "conda's record of a package: where it came from and when it was linked")
+        return Verdict(
+            "conda-history",
+            "conda's record of a package: where it came from and when it was linked",
+            (),
+            "install what a lock file names by URL and digest (conda-lock, pixi), into a folder of the same name",
+        )
     return None
 
 

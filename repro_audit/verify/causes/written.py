@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(
 _CONTAINER = re.compile(r"\b[0-9a-f]{12}\b")
 _ASKED = re.compile(r"\bhostname|\$\{?HOST|\buname\b|gethostname|/etc/hosts|platform\.node|\bnode\(\)")
 _HASHED = re.compile(r"\$(?:apr1|[156y]|2[abxy]|argon2\w*)\$[\w./$=,+-]{8,}")
-_HEX = re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}\b")
+_HEX = re.compile(r"\b(?=\w*\d)(?=\w*[a-fA-F])(?:[0-9a-f]{7,}|[0-9A-F]{12,})\b")
 # what base64 makes of random bytes: capitals, small letters and digits in one word
 _TOKEN = re.compile(r"(?<![\w+/-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{16,512}={0,2}")
 _WORD = re.compile(r"\w+|\*")
