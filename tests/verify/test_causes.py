@@ -543,6 +543,13 @@ def test_hostile_content_never_breaks_the_explanation(tmp_path):
         b"\x1f\x8b\x08" + b"\xff" * 50,
         b"!<arch>\n" + b"9" * 300,
     ]
+    seeds += [
+        b"\xfd7zXZ\x00" + b"\xff" * 60,
+        b"BZh9" + b"\xff" * 60,
+        b"]\0\0" + b"\xff" * 60,
+        b"\x28\xb5\x2f\xfd" + b"\xff" * 60,
+    ]
+    seeds += [b"SQLite format 3\0" + b"\xff" * 200, b"\x80\x04" + b"\xff" * 20, b"\xed\xab\xee\xdb", b"\x93NUMPY"]
     seeds += [b"\0" * 257 + b"ustar" + b"\xff" * 300, b"\xff" * 20, b""]
     left = {f"/f{n}": seed for n, seed in enumerate(seeds)}
     right = {f"/f{n}": seed + b"\x00\xfe" for n, seed in enumerate(seeds)}
@@ -550,6 +557,8 @@ def test_hostile_content_never_breaks_the_explanation(tmp_path):
         "/a.pyc",
         "/var/lib/dpkg/status",
         "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+        "/usr/lib/sysimage/rpm/Packages.db",
+        "/etc/ssl/a.der",
         "/c/conda-meta/x.json",
         "/etc/shadow",
     ):
