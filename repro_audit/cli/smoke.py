@@ -139,6 +139,8 @@ class _Asked:
         request = RunRequest(name, gpus="all", cdi=self.cdi, network=self.network, platform=self.build.platform)
         if container is not None:
             request = like_service(container, request, root)
+            if container.privileged is not None and container.privileged.value == "true":
+                note(f"the service {container.name} is privileged, and the test is not")
         return replace(request, gpus=self.gpus) if self.gpus is not None else request
 
 

@@ -169,7 +169,8 @@ def buildkit_arguments(info: EngineInfo, request: BuildRequest) -> tuple[list[tu
 
 def run_words(request: RunRequest, name: str) -> tuple[list[str], dict[str, str]]:
     """The words after `docker` or `podman` for running a container, and the variables that hand over hidden values."""
-    words = ["run", "--rm", f"--name={name}"]
+    # a health check would use the GPU beside the test
+    words = ["run", "--rm", "--no-healthcheck", f"--name={name}"]
     env: dict[str, str] = {}
     if request.stdin is not None:
         words.append("--interactive")

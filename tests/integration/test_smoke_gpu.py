@@ -91,6 +91,7 @@ def test_a_compose_service_gets_what_compose_would_give_it_and_no_more(
         "by-device": {"devices": ["nvidia.com/gpu=all"], "environment": {"CUDA_VISIBLE_DEVICES": "1"}},
         "hidden": {"devices": ["nvidia.com/gpu=0"], "env_file": "gpu.env", "user": "1000:1000", "shm_size": "128mb"},
         "none": {},
+        "mighty": {"privileged": True},
         "asks-for-nvidia": {"gpus": "all"},
         "runtime": {"runtime": "nvidia"},
         "refused": {"gpus": [{"count": 1, "device_ids": ["0"]}]},
@@ -116,6 +117,7 @@ def test_a_compose_service_gets_what_compose_would_give_it_and_no_more(
     assert tested("asks-for-nvidia")["outcome"] == "no-runtime"
     assert tested("runtime")["outcome"] == "no-runtime"
     assert tested("node")["outcome"] in ("no-gpu", "no-such-device")
+    assert "is privileged, and the test is not" in with_gpus.run("smoke", str(project), "--service", "mighty").stderr
     refused = with_gpus.run("smoke", str(project), "--service", "refused")
     assert refused.returncode == 2 and "exclude each other" in refused.stderr
 
@@ -155,7 +157,7 @@ def test_an_image_s_user_entry_point_and_health_check_change_nothing(
         "Entrypoint": ["/bin/false"],
         "Cmd": ["--serve"],
         "WorkingDir": "/work",
-        "Healthcheck": {"Test": ["CMD-SHELL", "exit 1"], "Interval": 1_000_000_000},
+        "Healthcheck": {"Test": ["CMD-SHELL", "touch /tmp/seen; kill 1"], "Interval": 1_000_000},
     }
     image = registry.push("settings:1", python_root, Env=["PATH=/usr/bin:/bin", "HF_TOKEN=hush"], **settings)
     report = smoke(with_gpus, image, "--cdi")
