@@ -74,7 +74,11 @@ def command(
             else:
                 trial = asked.go(timeout, tuple(only or ()))
         except NoEngineError as error:
-            trial = _no_engine(error, image or build.service or build.context or ".")
+            from repro_audit.smoke import host as hosts
+            from repro_audit.smoke.trial import no_engine
+
+            tried = [(each.engine, each.reason, each.remedy) for each in error.attempts]
+            trial = no_engine(image or build.service or build.context or ".", hosts.look(), tried)
         except EngineError as error:
             raise CannotError(str(error)) from None
     if trial is None:
@@ -186,20 +190,3 @@ def _on_host(timeout: float, only: tuple[str, ...]) -> Trial:
     from repro_audit.smoke.trial import smoke
 
     return smoke(HostRunner(), hosts.look(), timeout=timeout, only=only)
-
-
-def _no_engine(error: object, subject: str) -> Trial:
-    from repro_audit.container.engine_error import NoEngineError
-    from repro_audit.smoke.engine_error import Host
-    from repro_audit.smoke.outcome import Diagnosis
-    from repro_audit.smoke.trial import Trial
-
-    assert isinstance(error, NoEngineError)
-    verdict = Diagnosis(
-        "no-engine",
-        "engine",
-        "no container engine works here",
-        tuple(f"{a.engine}: {a.reason}" for a in error.attempts),
-        tuple(dict.fromkeys(f"for {a.engine}: {a.remedy}" for a in error.attempts)),
-    )
-    return Trial("none", subject, verdict, (), None, Host(), False, 0.0)

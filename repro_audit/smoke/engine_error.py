@@ -158,7 +158,7 @@ def engine_error(text: str, engine: str, host: Host, *, started: bool = True) ->
             "engine",
             f"{engine} has no such image and cannot get it",
             shown(_NO_IMAGE),
-            ("build it first: repro-audit build", "or give a name that `docker image ls` shows"),
+            (f"see whether it can be had: {engine} pull NAME", f"or give a name that `{engine} image ls` shows"),
         )
     if _LIMITS.search(text):
         return Diagnosis(

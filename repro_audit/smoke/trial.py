@@ -58,16 +58,18 @@ def smoke(runner: Runner, host: Host, *, timeout: float = 300.0, only: tuple[str
     return Trial(runner.engine, runner.subject, verdict, notes, reading, host, True, seconds)
 
 
-def no_engine(subject: str, host: Host, tried: Sequence[tuple[str, str]]) -> Trial:
-    """The trial that could not begin: `tried` are the engines looked for, each with what was wrong with it."""
+def no_engine(subject: str, host: Host, tried: Sequence[tuple[str, str, str]]) -> Trial:
+    """The trial that could not begin: `tried` are the engines looked for, each with what was wrong with it and what to
+    do about that. Of several, only those that run containers matter.
+    """
+    able = [each for each in tried if each[0] in ("docker", "podman")] or tried
     verdict = Diagnosis(
         "no-engine",
         "engine",
-        "no container engine works on this machine",
-        tuple(f"{name}: {why}" for name, why in tried),
+        "no engine that runs containers works here",
+        tuple(f"{name}: {why}" for name, why, _ in able),
         (
-            "install one (Debian and Ubuntu): sudo apt-get install docker.io, or sudo apt-get install podman",
-            "start the daemon: sudo systemctl start docker",
+            *dict.fromkeys(f"for {name}: {remedy}" for name, _, remedy in able),
             "or test this host without a container: repro-audit smoke --host",
         ),
     )

@@ -312,10 +312,16 @@ def test_an_engine_that_dies_hangs_or_talks_nonsense_is_no_verdict_on_the_image(
 
 
 def test_no_engine_at_all_is_reported_with_what_was_tried() -> None:
-    trial = no_engine("example:1", BARE, [("docker", "not installed"), ("podman", "not installed")])
+    tried = [
+        ("buildx", "none", "x"),
+        ("docker", "it does not answer", "start it"),
+        ("podman", "none", "install podman"),
+    ]
+    trial = no_engine("example:1", BARE, tried)
     assert (trial.diagnosis.outcome, trial.diagnosis.exit_status) == ("no-engine", 2)
     text = report.render_text(trial)
-    assert "docker: not installed" in text and "apt-get install podman" in text and "--host" in text
+    assert "docker: it does not answer" in text and "for podman: install podman" in text and "--host" in text
+    assert "buildx" not in text
 
 
 def test_the_plain_jax_wheel_is_a_framework_without_cuda() -> None:
