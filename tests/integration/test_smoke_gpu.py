@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from daemons import Registry, Rig
@@ -146,6 +150,38 @@ def test_a_framework_of_the_image_is_tested_with_the_image_s_variables(
     report = smoke(with_gpus, image, "--cdi", "--gpus=1")
     assert report["outcome"] == outcome
     assert [each["name"] for each in report["frameworks"]] == [framework]
+
+
+@moby
+@pytest.mark.parametrize("version", ["3.6", "3.13"])
+def test_the_oldest_and_the_newest_python_run_the_probe(
+    with_gpus: Rig, registry: Registry, python_root: bytes, version: str
+) -> None:
+    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*"))
+    if not found:
+        pytest.skip(f"no Python {version} here")
+    image = registry.push(
+        f"python-{version}:1", with_python(python_root, found[0], version), Env=["PATH=/opt/py:/usr/bin"]
+    )
+    report = smoke(with_gpus, image, "--cdi", "--gpus=1")
+    assert report["outcome"] == "works", report["evidence"]
+    assert report["surroundings"]["python"]["version"].startswith(f"{version}.")
+
+
+def with_python(root: bytes, python: Path, version: str) -> bytes:
+    """The root file system with another Python in /opt/py instead of Debian's."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar, tarfile.open(fileobj=io.BytesIO(root)) as whole:
+        for member in whole:
+            if not re.search("python3", member.name):
+                tar.addfile(member, whole.extractfile(member) if member.isfile() else None)
+        tar.add((python / "bin" / f"python{version}").resolve(), "opt/py/python3")
+        for path in sorted((python / "lib").glob("libpython*.so*")):
+            tar.add(path.resolve(), f"usr/lib/x86_64-linux-gnu/{path.name}")
+        unwanted = re.compile(r"/(?:test|tests|site-packages|idlelib|ensurepip|config-[^/]*|__pycache__)(?:/|$)")
+        library = python / "lib" / f"python{version}"
+        tar.add(library, f"opt/lib/python{version}", filter=lambda info: None if unwanted.search(info.name) else info)
+    return out.getvalue()
 
 
 @moby
