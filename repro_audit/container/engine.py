@@ -113,6 +113,10 @@ class Engine(ABC):
         command = self._command(request, archive)
         name = request.tag if archive is None else f"{fresh_name()}:1"
         tagged = [f"--tag={name}"] if name is not None and not command.exports else []
+        from repro_audit.container.engine_leftovers import Leftovers
+
+        leftovers = Leftovers(self, on_line)
+        finished = False
         with scratch() as folder:
             identity = os.path.join(folder, "image-id")
             try:
@@ -124,7 +128,7 @@ class Engine(ABC):
                     "--",
                     request.context,
                     timeout=timeout,
-                    on_line=on_line,
+                    on_line=leftovers.line,
                     env={**request.variables(), **command.env},
                     redactor=request.redactor(),
                     umask=request.umask,
@@ -134,10 +138,14 @@ class Engine(ABC):
                     image = _read_id(identity)
                 elif done.ok and archive is not None and name is not None and not command.exports:
                     self.save(name, archive)
+                # after a failed build its steps are a cache for the next one, unless that is to start anew
+                finished = done.ok or (archive is None and self._problem(done) is None)
             finally:
-                if archive is not None and name is not None and not command.exports:
-                    with shielded():
+                with shielded():
+                    if archive is not None and name is not None and not command.exports:
                         self.remove(name)
+                    if not finished:
+                        leftovers.clear()
         return Built(done.ok, image, done.text, done.seconds, self._problem(done), command.in_force)
 
     @abstractmethod
@@ -226,11 +234,14 @@ def need_space(path: str, size: int) -> None:
 
 
 @contextmanager
-def scratch() -> Iterator[str]:
-    """A folder for archives and copies, removed at the end whatever happens."""
+def scratch(where: str | None = None) -> Iterator[str]:
+    """A folder for archives and copies, by default where temporary files are; removed at the end whatever happens."""
     import tempfile
 
-    folder = tempfile.mkdtemp(prefix="repro-audit-")
+    try:
+        folder = tempfile.mkdtemp(prefix="repro-audit-", dir=where)
+    except OSError as error:
+        raise EngineError(f"{error.filename or where}: no temporary folder can be made: {error.strerror}") from None
     try:
         yield folder
     finally:
@@ -239,6 +250,10 @@ def scratch() -> Iterator[str]:
 
 
 def _remove_tree(folder: str) -> None:
+    if _mounted_below(folder):
+        # a container's files may still be seen through it
+        return
+
     def forced(function: Callable[[str], object], path: str, _info: object) -> None:
         try:
             os.chmod(os.path.dirname(path), 0o700)
@@ -247,3 +262,22 @@ def _remove_tree(folder: str) -> None:
             pass
 
     shutil.rmtree(folder, onerror=forced)
+
+
+def _mounted_below(folder: str) -> bool:
+    """Whether something is still mounted there, after what an engine left mounted was asked to go."""
+    for attempt in (True, False):
+        try:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+                places = [line.split(" ")[4] for line in file]
+        except OSError:
+            return False
+        below = sorted((place for place in places if place.startswith(f"{folder}/")), key=len, reverse=True)
+        if not below or not attempt:
+            return bool(below)
+        for place in below:
+            try:
+                run(["umount", "-l", "--", place], timeout=20.0)
+            except ProcessError:
+                return True
+    return True

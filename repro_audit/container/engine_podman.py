@@ -16,6 +16,8 @@ from repro_audit.container.process import Outcome, ProcessError, run, shielded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# where podman and buildah keep what does not fit into memory
+_ROOM = "/var/tmp"  # noqa: S108
 _GET = {
     "podman": "install podman (https://podman.io/docs/installation)",
     "buildah": "install buildah (https://buildah.io)",
@@ -104,21 +106,18 @@ def _elf(machine: int, code: bytes) -> bytes:
 class Podman(Engine):
     """podman, or buildah where it says so."""
 
+    def __init__(self, info: EngineInfo) -> None:
+        super().__init__(info)
+        self._room = _ROOM
+
     def _build(
         self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
     ) -> Built:
         if request.network == "none" and self._isolation() == "chroot":
             raise EngineError(f"{self.info.name} cannot keep a build off the network where it isolates by chroot only")
-        before = self._working()
-        finished = False
-        try:
-            built = super()._build(request, archive, on_line, timeout)
-            finished = built.problem is None
-        finally:
-            if not finished:
-                with shielded():
-                    self._clear(before)
-        return built
+        # where a build that is interrupted leaves its folders; they belong where there is room for layers
+        with scratch(os.environ.get("TMPDIR") or (_ROOM if os.path.isdir(_ROOM) else None)) as self._room:
+            return super()._build(request, archive, on_line, timeout)
 
     def _command(self, request: BuildRequest, archive: str | None) -> BuildCommand:
         options, hidden = request.options()
@@ -133,7 +132,9 @@ class Podman(Engine):
             else:
                 options.append(f"--timestamp={request.epoch}")
                 in_force = {"--timestamp": str(request.epoch)}
-        return BuildCommand("build" if self.info.name == "podman" else "bud", options, hidden, in_force)
+        return BuildCommand(
+            "build" if self.info.name == "podman" else "bud", options, {**hidden, "TMPDIR": self._room}, in_force
+        )
 
     def _isolation(self) -> str | None:
         return self.info.isolation or os.environ.get("BUILDAH_ISOLATION")
@@ -199,27 +200,6 @@ class Podman(Engine):
         name = fresh_name()
         words, env = engine_docker.run_words(request, name)
         return engine_docker._run(self, request, name, words, env, on_line)
-
-    def _working(self) -> set[str]:
-        """The containers that builds are working in."""
-        words: tuple[str, ...] = ("ps", "--all", "--external", "--quiet", "--no-trunc")
-        if self.info.name == "buildah":
-            words = ("containers", "--all", "--quiet", "--notruncate")
-        try:
-            return set(self.command(*words).stdout.split())
-        except EngineError:
-            return set()
-
-    def _clear(self, before: set[str]) -> None:
-        """Remove the containers that an interrupted build of ours left behind."""
-        for container in sorted(self._working() - before):
-            if names.is_image(container):
-                try:
-                    self.command("rm", "--force", container) if self.info.name == "podman" else self.command(
-                        "rm", container
-                    )
-                except EngineError:
-                    pass
 
 
 def _bytes(text: str) -> int:

@@ -217,6 +217,7 @@ def _feed(stream: IO[bytes] | None, data: bytes) -> None:
 def _end(child: subprocess.Popen[bytes], patience: float) -> None:
     """End a program and what it started: asked to, as by a terminal, then told to, then killed."""
     with shielded():
+        below = _below(child.pid)
         for number, grace in ((signal.SIGINT, patience), (signal.SIGTERM, patience / 2), (signal.SIGKILL, 5.0)):
             try:
                 os.killpg(child.pid, number)
@@ -231,11 +232,49 @@ def _end(child: subprocess.Popen[bytes], patience: float) -> None:
             os.killpg(child.pid, signal.SIGKILL)  # what is left of its group
         except (ProcessLookupError, PermissionError):
             pass
+        # what left the group: a command that is the first process of its namespace hears nothing but this
+        for pid in [pid for pid, began in below if _began(pid) == began]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
         if child.poll() is None:
             try:
                 child.wait(5.0)
             except subprocess.TimeoutExpired:
                 pass
+
+
+def _below(pid: int) -> list[tuple[int, str]]:
+    """All processes that a process started, and those that they started, each with the time it began; none where the
+    system has no /proc.
+    """
+    children: dict[str, list[int]] = {}
+    try:
+        running = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    for each in running:
+        children.setdefault(_stat(each, 1), []).append(each)
+    found, parents = [], [pid]
+    while parents:
+        started = children.get(str(parents.pop()), [])
+        found += [(each, _began(each)) for each in started]
+        parents += started
+    return found
+
+
+def _began(pid: int) -> str:
+    return _stat(pid, 19)
+
+
+def _stat(pid: int, field: int) -> str:
+    """A field of the process's state, counted from what follows its name; empty for a process that is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[field]
+    except (OSError, IndexError):
+        return ""
 
 
 @contextmanager

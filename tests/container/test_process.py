@@ -43,6 +43,18 @@ def test_a_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_pat
     assert not _lives(int(mark.read_text()))
 
 
+def test_a_program_that_takes_too_long_is_ended_with_what_went_into_a_session_of_its_own(tmp_path) -> None:
+    mark = tmp_path / "child"
+    deaf = "import signal,time; signal.signal(2, signal.SIG_IGN); signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+    code = (
+        f"import subprocess,sys,time; c=subprocess.Popen([sys.executable,'-c',{deaf!r}], start_new_session=True);"
+        f"open({str(mark)!r},'w').write(str(c.pid)); time.sleep(60)"
+    )
+    assert run([PYTHON, "-c", code], timeout=1.5).timed_out
+    time.sleep(0.2)
+    assert not _lives(int(mark.read_text()))
+
+
 def test_an_interrupt_ends_the_program_before_it_goes_on(tmp_path) -> None:
     mark = tmp_path / "pid"
     inner = f"import os,time; open({str(mark)!r},'w').write(str(os.getpid())); time.sleep(60)"
