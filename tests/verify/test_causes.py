@@ -222,8 +222,10 @@ def zipped(stamp, text="hello"):
 
 
 def test_a_zip_whose_members_have_other_times(tmp_path):
+    assert "zip -X" in explained(tmp_path, "/app.zip", zipped(0), zipped(2)).reason.remedy
     reason = explained(tmp_path, "/app.whl", zipped(0), zipped(2)).reason
     assert reason.cause == "archive-header"
+    assert "builds wheels" in reason.remedy
     assert len(reason.inside) == 1
     assert reason.inside[0].startswith("a.py: time")
 
@@ -300,6 +302,21 @@ def test_what_differs_within_a_member_of_an_archive_is_told_too(tmp_path):
     assert reason.cause == "archive-content"
     assert reason.inside[0].startswith("other content: a.py (embedded-date:")
     assert "SOURCE_DATE_EPOCH" in reason.remedy
+
+
+def test_a_debian_package_is_told_how_dpkg_takes_a_time(tmp_path):
+    need("dpkg-deb")
+    folder_ = tmp_path / "d/DEBIAN"
+    folder_.mkdir(parents=True)
+    folder_.chmod(0o755)
+    (folder_ / "control").write_text("Package: x\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n")
+    sides = []
+    for epoch in ("1700000000", "1700086400"):
+        env = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+        subprocess.run(["dpkg-deb", "-b", tmp_path / "d", tmp_path / "x.deb"], env=env, check=True, capture_output=True)
+        sides.append((tmp_path / "x.deb").read_bytes())
+    reason = explained(tmp_path, "/x.deb", *sides).reason
+    assert "dpkg-deb" in reason.remedy
 
 
 def test_archives_within_archives_end_somewhere(tmp_path):

@@ -24,6 +24,21 @@ _LINES = 12
 _OPENED = 3  # members whose content is looked into
 _DEPTH = 3  # archives within archives
 Read = Callable[[], bytes]
+# who packs files of these names takes the time from elsewhere than tar does
+_REMEDIES = (
+    ((".deb",), "export SOURCE_DATE_EPOCH in the RUN: dpkg-deb then writes no later times"),
+    ((".whl",), "export SOURCE_DATE_EPOCH in the RUN: whatever builds wheels then uses it"),
+    (
+        (".jar", ".war"),
+        "jar --date; in Maven project.build.outputTimestamp, in Gradle isPreserveFileTimestamps = false",
+    ),
+)
+_SAME = "pack with the same program, version and level in both builds"
+_PACK = {
+    "tar": "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner",
+    "zip": "touch -d @$SOURCE_DATE_EPOCH what is packed, then zip -X",
+    "ar": "`ar rcD` and `ranlib -D` leave times and owners out",
+}
 
 
 class Member(NamedTuple):
@@ -51,7 +66,7 @@ def gzipped(evidence: Evidence) -> Verdict | None:
         lines.append(f"name in the gzip header {names[0]} -> {names[1]}")
     if inner[0] == inner[1]:
         if not lines:
-            return Verdict("gzip-header", "the same content, compressed by another program or level")
+            return Verdict("gzip-header", "the same content, compressed by another program or level", (), _SAME)
         return Verdict("gzip-header", None, tuple(lines))
     tars = _tar(inner[0]), _tar(inner[1])
     if tars[0] is not None and tars[1] is not None:
@@ -78,7 +93,7 @@ def compressed(evidence: Evidence) -> Verdict | None:
     if left is None or right is None:
         return None
     if left == right:
-        return Verdict("archive-header", "the same content, compressed by another program or level")
+        return Verdict("archive-header", "the same content, compressed by another program or level", (), _SAME)
     tars = _tar(left), _tar(right)
     if tars[0] is not None and tars[1] is not None:
         return _members(evidence, tars[0], tars[1], "tar")
@@ -224,12 +239,7 @@ def library(evidence: Evidence) -> Verdict | None:
     """Static libraries (`ar` archives), Debian packages among them."""
     if evidence.pair is None or not all(side.startswith(b"!<arch>\n") for side in evidence.pair):
         return None
-    verdict = _members(evidence, _ar(evidence.pair[0]), _ar(evidence.pair[1]), "ar")
-    if verdict.cause == "archive-header":
-        return Verdict(
-            "archive-header", verdict.why, verdict.inside, "`ar rcD` and `ranlib -D` leave times and owners out"
-        )
-    return verdict
+    return _members(evidence, _ar(evidence.pair[0]), _ar(evidence.pair[1]), "ar")
 
 
 def _slice(data: bytes, start: int, size: int) -> bytes:
@@ -279,21 +289,25 @@ def _members(evidence: Evidence, left: dict[str, Member], right: dict[str, Membe
             header.append(f"{name}: {one.rest} -> {other.rest}")
     lines += content
     if lines:
-        why = "1 member" if len(lines) == 1 else f"{len(lines)} members"
+        many = "1 member" if len(lines) == 1 else f"{len(lines)} members"
         remedies = {each.remedy if each else None for each in reasons} if len(content) == len(lines) else {None}
         remedy = remedies.pop() if len(remedies) == 1 else None
-        return Verdict(
-            "archive-content", f"{why} of the {kind} differ{'s' * (len(lines) == 1)}", _shortened(lines), remedy
-        )
+        if remedy in _PACK.values():
+            remedy = _packing(evidence.name, kind)
+        why = f"{many} of the {kind} differ{'s' * (len(lines) == 1)}"
+        return Verdict("archive-content", why, _shortened(lines), remedy)
+    same = f"the members of the {kind} are the same"
     if header:
-        return Verdict(
-            "archive-header",
-            f"the members of the {kind} are the same but for times, owners or modes",
-            _shortened(header),
-        )
+        why = f"{same} but for times, owners or modes"
+        return Verdict("archive-header", why, _shortened(header), _packing(evidence.name, kind))
     if list(left) != list(right):
-        return Verdict("archive-header", f"the members of the {kind} are the same in another order")
-    return Verdict("archive-header", f"the members of the {kind} are the same, packed by another program or level")
+        return Verdict("archive-header", f"{same} in another order", (), _packing(evidence.name, kind))
+    return Verdict("archive-header", f"{same}, packed by another program or level", (), _SAME)
+
+
+def _packing(name: str, kind: str) -> str:
+    """How to pack a file of this name the same way twice."""
+    return next((remedy for ends, remedy in _REMEDIES if name.endswith(ends)), _PACK[kind])
 
 
 def _shortened(lines: list[str]) -> tuple[str, ...]:
