@@ -231,6 +231,8 @@ def _link(table: LayerTable, links: dict[str, str], where: str) -> None:
     """Give each hard link the content of its file, and every name of the file the first of these names as `target`."""
     files = table.files
     groups: dict[str, list[str]] = {}
+    # a link may lead to a link: where each one ends is remembered, so that a long chain is walked once
+    ends: dict[str, str] = {}
     for path, target in links.items():
         if path not in files or files[path].kind != "hardlink":
             continue
@@ -239,7 +241,8 @@ def _link(table: LayerTable, links: dict[str, str], where: str) -> None:
             if target in seen:
                 raise ArchiveError(f"the hard links {printable(path)} and {printable(target)} lead in a circle", where)
             seen.add(target)
-            target = links[target]
+            target = ends.get(target) or links[target]
+        ends.update(dict.fromkeys(seen, target))
         if target not in files:
             table.note(f"{printable(path)} is a hard link to {printable(target)}, which is not in the layer")
             files[path] = files[path]._replace(target=target)

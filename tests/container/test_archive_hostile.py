@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import tarfile
+import time
 from contextlib import suppress
 
 import pytest
@@ -61,6 +62,15 @@ def test_an_entry_that_stands_twice_counts_once_and_is_noted(tmp_path):
 def test_hard_links_in_a_circle_are_an_error(tmp_path):
     with pytest.raises(ArchiveError, match=r"layer 0 .* lead in a circle"):
         read_image(image_with(tmp_path, layer([("a", hardlink("b")), ("b", hardlink("a"))])))
+
+
+def test_a_long_chain_of_hard_links_takes_linear_time(tmp_path):
+    links = [(f"h{n}", hardlink(f"h{n - 1}")) for n in range(1, 20_000)]
+    start = time.perf_counter()
+    image = read_image(image_with(tmp_path, layer([("h0", b"x"), *links])))
+    assert time.perf_counter() - start < 20  # far more where each link walks all of the chain
+    assert {entry.target for entry in image.files.values()} == {"/h0"}
+    assert len({entry.digest for entry in image.files.values()}) == 1
 
 
 def test_a_hard_link_to_nothing_is_noted(tmp_path):
