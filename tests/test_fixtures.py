@@ -18,6 +18,7 @@ RESEARCH_PLATFORM = """
 .github/workflows/build-research-containers.yml:13 action-unpinned
 .github/workflows/build-research-containers.yml:16 action-unpinned
 .github/workflows/build-research-containers.yml:19 action-unpinned
+.github/workflows/build-research-containers.yml:41 source-date-epoch
 Dockerfile:2 image-not-digest
 Dockerfile:6 os-package-unpinned
 Dockerfile:19 pip-self-upgrade
@@ -28,6 +29,7 @@ Dockerfile:40 copy-all-no-ignore
 Dockerfile:43 healthcheck-too-slow
 Dockerfile.locked:1 image-not-digest
 Dockerfile.locked:1 root-user
+Dockerfile.locked:10 apt-lists-left
 Dockerfile.locked:11 os-package-perishable
 Dockerfile.locked:14 copy-all-no-ignore
 Dockerfile.models:2 image-not-digest

@@ -117,3 +117,25 @@ def install_at_start(command: Command) -> Iterator[Problem]:
         yield Problem(command.source, command.span, values={"text": text, "moment": moment}, severity=Severity.WARNING)
         return
     yield Problem(command.source, command.span, values={"text": text, "moment": "at every start"})
+
+
+_FIXES_TIME = re.compile(r"SOURCE_DATE_EPOCH|source-date-epoch|rewrite-timestamp|--timestamp|--reproducible")
+
+
+def source_date_epoch(facts: FileFacts) -> Iterator[Problem]:
+    """The first build in a workflow for others to use, where nothing in the file fixes the times that images hold."""
+    from repro_audit.facts.image_build import published
+
+    if _FIXES_TIME.search(facts.source.text):
+        return
+    builds = [build for build in published(facts) if not build.bake or not _in_bake_file(facts)]
+    if builds:
+        first = min(builds, key=lambda build: build.span.start)
+        more = f" (and {len(builds) - 1} more here)" if len(builds) > 1 else ""
+        yield Problem(facts.source, first.span, values={"what": f"`{first.what}`{more}"})
+
+
+def _in_bake_file(facts: FileFacts) -> bool:
+    names = ("docker-bake.hcl", "docker-bake.json", "docker-bake.override.hcl")
+    sources = [facts.project.source(name) for name in names if facts.project.tree.exists(name)]
+    return any(source is not None and _FIXES_TIME.search(source.text) for source in sources)
