@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from repro_audit.facts import gpu
 from repro_audit.facts.command import Command
+from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.shell_use import Use, given, output, program
 from repro_audit.finding import Problem, Severity
 from repro_audit.syntax.shell_node import Literal, Variable
 
 if TYPE_CHECKING:
-    from repro_audit.facts.instruction import Instruction
+    from repro_audit.facts.file import FileFacts
     from repro_audit.syntax.shell_node import Word
 
 _BUILDERS = frozenset(
@@ -28,12 +29,24 @@ _ENGINES = frozenset(("docker", "podman", "buildah", "nerdctl"))
 # Of a longer script, only so many commands are looked through for each finding.
 _MANY = 300
 _RANDOM = re.compile(r"/dev/u?random$|/proc/sys/kernel/random/(?:uuid|boot_id)$")
+# Most files need no closer look.
+_DATE = re.compile(r"date(?<![a-z]date)\b")
+_CHANCE = ("RANDOM", "random", "uuid", "openssl", "pwgen", "mcookie")
+_LEAKS = ("native", "NATIVE", "xHost", "hostname", "uname", "nproc", "lscpu", "_NPROCESSORS_ONLN")
 _MADE_UP = frozenset("mcookie pwgen uuid uuidgen".split())
 _READERS = frozenset("base64 cat cut dd fold grep head md5sum od sed sha1sum sha256sum strings tail tr xxd".split())
 
 
-def build_clock(command: Command) -> Iterator[Problem]:
+def build_clock(facts: FileFacts) -> Iterator[Problem]:
     """A time, or something made at random, that a build writes into a file or hands to what it compiles with."""
+    text = facts.source.text
+    if _DATE.search(text) or any(word in text for word in _CHANCE):
+        for fact in facts.facts:
+            if isinstance(fact, Command):
+                yield from _told_by(fact)
+
+
+def _told_by(command: Command) -> Iterator[Problem]:
     what = _clock(command)
     if what is not None and _builds(command):
         uses = list(output(command.node, command.script, command.variables))
@@ -153,12 +166,16 @@ _SEEKS = frozenset("awk find grep perl rg sed test [".split())
 _JOBS = re.compile(r"-j|job|parallel|thread|worker|makeflags|nproc|cpus|ninja", re.IGNORECASE)
 
 
-def build_host_leak(fact: Command | Instruction) -> Iterator[Problem]:
+def build_host_leak(facts: FileFacts) -> Iterator[Problem]:
     """The machine that builds, in what is built: its name, kernel, processor or graphics card."""
-    if isinstance(fact, Command):
-        yield from _by_command(fact)
-    elif fact.keyword in ("ENV", "ARG") and "native" in fact.node.text.text.lower():
-        yield from _by_setting(fact)
+    text = facts.source.text
+    if any(word in text for word in _LEAKS) or ("cuda" in text and _COMPILED.search(text)):
+        for fact in facts.facts:
+            if isinstance(fact, Command):
+                yield from _by_command(fact)
+            elif isinstance(fact, Instruction) and fact.keyword in ("ENV", "ARG"):
+                if "native" in fact.node.text.text.lower():
+                    yield from _by_setting(fact)
 
 
 def _by_command(command: Command) -> Iterator[Problem]:
@@ -215,7 +232,7 @@ def _named_host(command: Command) -> tuple[str, str] | None:
 
 # What compiles for the cards that PyTorch sees, unless it is told; others have a list of their own.
 _COMPILED = re.compile(
-    r"(?:facebookresearch/)?(?:detectron2|pytorch3d)(?:\.git)?(?:@|$)|NVIDIA/apex\b|open-mmlab/mmcv(?:\.git)?(?:@|$)"
+    r"facebookresearch/(?:detectron2|pytorch3d)\b|NVIDIA/apex\b|open-mmlab/mmcv(?:\.git)?(?![\w-])"
     r"|facebookresearch/xformers|nvdiffrast|diff-gaussian-rasterization|simple-knn|MinkowskiEngine|pointnet2_ops"
     r"|nerfstudio-project/gsplat|rusty1s/pytorch_(?:scatter|sparse|cluster)|GroundingDINO|torch-batch-svd"
 )
