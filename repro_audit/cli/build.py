@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repro_audit.cli.build_options import BuildOptions, Network, with_build_options
+from repro_audit.cli.build_options import LIMIT_HELP, BuildOptions, Network, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
@@ -23,6 +23,7 @@ def command(
     tag: Annotated[str | None, typer.Option("--tag", "-t", help="A name for the image.", metavar="NAME:TAG")] = None,
     network: Annotated[Network, typer.Option(help="What RUN instructions may reach.")] = Network.default,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every step anew.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=1, help=LIMIT_HELP, metavar="SECONDS")] = None,
 ) -> int:
     """Build the image; a failed build ends with a diagnosis.
 
@@ -35,7 +36,7 @@ def command(
     planned = plan(build, tag=tag, network=network.value, no_cache=no_cache)
     with interruptible():
         try:
-            return _build(planned, chosen(build.engine.value), build.quiet)
+            return _build(planned, chosen(build.engine.value), build.quiet, timeout)
         except EngineError as error:
             raise CannotError(str(error)) from None
 
@@ -45,17 +46,18 @@ def chosen(name: str, need: tuple[str, ...] = (), *, builds: bool = True) -> Eng
     from repro_audit.container.engine_choice import choose
 
     engine = choose(name, need=need)
+    engine.tell = note
     note(f"using {engine.info}")
     for each in engine.info.notes if builds else ():
         note(each)
     return engine
 
 
-def _build(planned: Plan, engine: Engine, quiet: bool) -> int:
+def _build(planned: Plan, engine: Engine, quiet: bool, timeout: float | None) -> int:
     from repro_audit.cli.build_display import display
 
     with display("building", quiet=quiet) as show:
-        built = engine.build(planned.request, on_line=show)
+        built = engine.build(planned.request, on_line=show, timeout=timeout)
     if built.problem is not None:
         raise CannotError(built.problem)
     if built.ok:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+LIMIT_HELP = "Seconds that a build may take (default: no limit)."
+
 
 class EngineName(str, enum.Enum):
     """The engines there are."""

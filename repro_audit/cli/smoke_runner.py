@@ -87,7 +87,7 @@ class ImageRunner:
         with scratch() as folder:
             archive = os.path.join(folder, "image.tar")
             try:
-                self._engine.save(self._request.image, archive)
+                self._engine.save(self._request.image, archive, timeout=self._request.timeout)
                 return list(read_image(archive).files)
             except (EngineError, ArchiveError):
                 return None

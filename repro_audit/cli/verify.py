@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from repro_audit.cli.build import chosen, explained
-from repro_audit.cli.build_options import BuildOptions, Network, with_build_options
+from repro_audit.cli.build_options import LIMIT_HELP, BuildOptions, Network, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
@@ -62,6 +62,7 @@ def command(
             metavar="WHAT,...",
         ),
     ] = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help=LIMIT_HELP, metavar="SECONDS")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Only an identical digest (level 4) will do.")] = False,
     format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
@@ -88,7 +89,7 @@ def command(
             from repro_audit.cli.build_plan import plan
 
             planned = plan(build, network=network.value, no_cache=True)
-            run = _Run(planned, varied, source_date_epoch, against, build.quiet)
+            run = _Run(planned, varied, source_date_epoch, against, build.quiet, timeout)
             return run.go(chosen(build.engine.value), record, format, output, strict)
         except (EngineError, ArchiveError) as error:
             raise CannotError(str(error)) from None
@@ -110,7 +111,13 @@ class _Run:
     """One verification: builds in a folder that is gone at the end, and compares."""
 
     def __init__(
-        self, planned: Plan, varied: tuple[str, ...], epoch: int | None, against: str | None, quiet: bool
+        self,
+        planned: Plan,
+        varied: tuple[str, ...],
+        epoch: int | None,
+        against: str | None,
+        quiet: bool,
+        timeout: float | None,
     ) -> None:
         from repro_audit.container.build_context import commit_time
 
@@ -118,6 +125,7 @@ class _Run:
         self.varied = varied
         self.against = against
         self.quiet = quiet
+        self.timeout = timeout
         self.said_by = "given"
         if epoch is None:
             given = os.environ.get("SOURCE_DATE_EPOCH", "")
@@ -169,7 +177,7 @@ class _Run:
         if not self.quiet:
             note(title)
         with display(title, quiet=self.quiet) as show:
-            built = engine.build(request, archive=archive, on_line=show)
+            built = engine.build(request, archive=archive, on_line=show, timeout=self.timeout)
         if built.problem is not None:
             raise CannotError(built.problem)
         if built.ok:

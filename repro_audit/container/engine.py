@@ -5,12 +5,15 @@ them is in `engine_request`; `engine_choice.choose` finds one that works.
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from repro_audit.container.engine_answer import REMOVAL, whole
 from repro_audit.container.engine_error import EngineError
 from repro_audit.container.process import Outcome, ProcessError, run, shielded
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 ENGINES = ("buildx", "docker", "podman", "buildah")
 _MARGIN = 64 << 20
+# how engines say that what is to be removed was never there
+_ABSENT = re.compile(r"no such|not known|does not exist|not found|unable to find", re.IGNORECASE)
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,6 +91,9 @@ class Engine(ABC):
 
     def __init__(self, info: EngineInfo) -> None:
         self.info = info
+        # who is told of what is left behind
+        self.tell: Callable[[str], None] = lambda _: None
+        self._silent = False
 
     def build(
         self,
@@ -115,14 +123,15 @@ class Engine(ABC):
         tagged = [f"--tag={name}"] if name is not None and not command.exports else []
         from repro_audit.container.engine_leftovers import Leftovers
 
-        leftovers = Leftovers(self, on_line)
+        started = time.monotonic()
+        leftovers = Leftovers(self, on_line, layers=request.layers)
         finished = False
         with scratch() as folder:
             identity = os.path.join(folder, "image-id")
             try:
                 done = self.command(
                     command.verb,
-                    f"--iidfile={identity}",
+                    *([f"--iidfile={identity}"] if self.info.name != "buildah" else ()),
                     *command.options,
                     *tagged,
                     "--",
@@ -135,9 +144,12 @@ class Engine(ABC):
                 )
                 image = None
                 if done.ok and archive is None and "load" in self.info.features:
-                    image = _read_id(identity)
+                    image = _id(_read_id(identity), *done.stdout.splitlines()[-1:])
                 elif done.ok and archive is not None and name is not None and not command.exports:
-                    self.save(name, archive)
+                    left = None if timeout is None else max(1.0, timeout - (time.monotonic() - started))
+                    self.save(name, archive, timeout=left)
+                elif done.ok and archive is not None and not _holds(archive):
+                    raise EngineError(f"{self.info} said that it built the image, and wrote no archive")
                 # after a failed build its steps are a cache for the next one, unless that is to start anew
                 finished = done.ok or (archive is None and self._problem(done) is None)
             finally:
@@ -154,18 +166,60 @@ class Engine(ABC):
     def _problem(self, done: Outcome) -> str | None:
         """Why the engine, and not the build, failed."""
         if done.timed_out:
-            return f"the build did not end within {done.seconds:.0f} s"
+            return f"the build did not end in the time it was given; it was stopped after {done.seconds:.0f} s"
         if done.status < 0:
             return f"the engine's program was killed by signal {-done.status}"
         return None
 
     @abstractmethod
-    def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
+    def save(self, image: str, archive: str, *, platform: str | None = None, timeout: float | None = None) -> None:
         """Write an image of the engine's store to a file that does not exist yet; raises EngineError."""
 
-    @abstractmethod
+    def saved(self, image: str, done: Outcome, archive: str) -> None:
+        """Raise EngineError unless saving ended well and made a file."""
+        if done.timed_out:
+            raise EngineError(f"{self.info.name} did not save {image} within {done.seconds:.0f} s")
+        if not done.ok:
+            raise EngineError(f"{self.info.name} could not save {image}: {done.last_line}")
+        if not _holds(archive):
+            raise EngineError(f"{self.info.name} said that it saved {image}, and wrote nothing")
+
+    def size(self, image: str) -> int:
+        """The bytes of an image in the store; raises EngineError where it is not there."""
+        told = self.command("image", "inspect", "--format={{.Size}}", image, timeout=REMOVAL)
+        if told.timed_out:
+            raise EngineError(f"{self.info.name} does not answer (asked for {image}, waited {told.seconds:.0f} s)")
+        size = whole(told.stdout) if told.ok else None
+        if size is None:
+            raise EngineError(f"{self.info.name} has no image {image}: {told.last_line}")
+        return size
+
     def remove(self, image: str) -> None:
         """Remove a name of an image, and the image if it was the last; never raises."""
+        self.discard("rmi", image)
+
+    def discard(self, *words: str) -> None:
+        """Remove something of ours that may be there; never raises. What the engine does not remove is told, with the
+        command that does. An engine that did not answer once is not asked again.
+        """
+        why = ""
+        if not self._silent:
+            try:
+                done = self.command(*words, timeout=REMOVAL, grace=2.0)
+            except EngineError as error:
+                why = str(error)
+            else:
+                if done.ok or (done.status > 0 and not done.timed_out and _ABSENT.search(done.stderr)):
+                    return
+                self._silent = done.timed_out
+                why = done.last_line
+        command = " ".join((self.program, *words))
+        self.tell(f"not removed, if it is there: {words[-1]} ({why or 'no answer'}); remove it with `{command}`")
+
+    @property
+    def program(self) -> str:
+        """What users call for all but builds."""
+        return "docker" if self.info.name == "buildx" else self.info.name
 
     @abstractmethod
     def has(self, image: str) -> bool:
@@ -178,7 +232,7 @@ class Engine(ABC):
     def command(
         self,
         *words: str,
-        timeout: float | None = 60.0,
+        timeout: float | None = REMOVAL,
         on_line: Callable[[str], None] | None = None,
         env: Mapping[str, str] | None = None,
         redactor: Redactor | None = None,
@@ -209,6 +263,19 @@ def fresh_name() -> str:
     import secrets
 
     return f"repro-audit-{secrets.token_hex(6)}"
+
+
+def _holds(path: str) -> bool:
+    try:
+        return os.path.getsize(path) > 0
+    except OSError:
+        return False
+
+
+def _id(*told: str | None) -> str | None:
+    from repro_audit.container.engine_names import is_image
+
+    return next((each for each in told if each is not None and is_image(each)), None)
 
 
 def _read_id(path: str) -> str | None:

@@ -6,6 +6,7 @@ import re
 
 from repro_audit.container import engine_docker
 from repro_audit.container.engine import BuildCommand, EngineInfo
+from repro_audit.container.engine_answer import SHORT, START, ask
 from repro_audit.container.engine_docker import Docker, number
 from repro_audit.container.engine_error import Attempt, EngineError
 from repro_audit.container.engine_names import fields
@@ -28,26 +29,30 @@ _GONE = (
 
 def detect() -> EngineInfo | Attempt:
     """What buildx can do here, or why it does not work."""
-    reasons = []
+    reasons: list[str] = []
+    silent: list[str] = []
     for program in (("docker", "buildx"), ("buildx",), ("docker-buildx",)):
         try:
-            told = run([*program, "version"], timeout=20.0)
-        except ProcessError as error:
+            told = ask(*program, "version")
+        except EngineError as error:
             reasons.append(str(error))
             continue
         if told.ok and "buildx" in told.stdout:
             return _inspect(program, told.stdout)
-        reasons.append(f"`{' '.join(program)} version`: {told.last_line}")
-    return Attempt("buildx", reasons[0] if len(reasons) == 1 else reasons[-1], _GET)
+        said = f"no answer within {told.seconds:.0f} s" if told.timed_out else told.last_line
+        (silent if told.timed_out else reasons).append(f"`{' '.join(program)} version`: {said}")
+    return Attempt("buildx", silent[0] if silent else reasons[-1], _GET)
 
 
 def _inspect(program: tuple[str, ...], version: str) -> EngineInfo | Attempt:
     found: dict[str, str] = {}
     for words in (["inspect"], ["inspect", "--bootstrap"]):
         try:
-            told = run([*program, *words], timeout=60.0)
-        except ProcessError as error:
+            told = ask(*program, *words, timeout=START if words[1:] else 2 * SHORT)
+        except EngineError as error:
             return Attempt("buildx", str(error), _GET)
+        if told.timed_out:
+            return Attempt("buildx", f"its builder does not answer (waited {told.seconds:.0f} s)", _START)
         if not told.ok:
             return Attempt("buildx", told.last_line, _START)
         found = {}

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 from repro_audit.container import engine_names as names
 from repro_audit.container.engine import BuildCommand, Engine, EngineInfo, fresh_name, need_space
+from repro_audit.container.engine_answer import ask, document, part
 from repro_audit.container.engine_error import Attempt, EngineError
 from repro_audit.container.engine_request import BuildRequest, RunRequest
 from repro_audit.container.engine_secrets import looks_secret
-from repro_audit.container.process import Outcome, ProcessError, run, shielded
+from repro_audit.container.process import Outcome, shielded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,7 @@ PROGRAM = "docker"
 _GET = "install Docker (https://docs.docker.com/engine/install/)"
 _START = "start the Docker daemon (`systemctl start docker`), or set DOCKER_HOST to one that runs"
 _GONE = ("Cannot connect to the Docker daemon", "error during connect", "Is the docker daemon running")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 # docker's own statuses: 125 the daemon refused, 126 and 127 the command could not be called
 REFUSED = 125
 
@@ -30,31 +33,32 @@ REFUSED = 125
 def detect(program: str = PROGRAM) -> EngineInfo | Attempt:
     """What docker can do here, or why it does not work."""
     try:
-        told = run([program, "version", "--format", "{{json .}}"], timeout=20.0)
-    except ProcessError as error:
+        told = ask(program, "version", "--format", "{{json .}}")
+        has_plugin = ask(program, "buildx", "version").ok if told.ok else False
+        info = (document(ask(program, "info", "--format", "{{json .}}").stdout) or {}) if told.ok else {}
+    except EngineError as error:
         return Attempt("docker", str(error), _GET)
-    try:
-        document = json.loads(told.stdout or "null")
-        client, server = document["Client"], document.get("Server")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        if told.timed_out:
-            return Attempt("docker", "it does not answer", _START)
-        return Attempt("docker", told.last_line, _START if not told.ok else _GET)
+    if told.timed_out:
+        return Attempt("docker", f"it does not answer (asked for its version, waited {told.seconds:.0f} s)", _START)
+    answer = document(told.stdout)
+    client, server = part(answer, "Client"), part(answer, "Server")
+    if not isinstance(client, dict):
+        if told.ok:
+            return Attempt("docker", f"it answers what docker does not: {told.last_line}", _GET)
+        return Attempt("docker", told.last_line, _START)
     if not isinstance(server, dict) or not told.ok:
         remedy = _START
         if "permission denied" in told.stderr.lower():
             remedy = "add your user to the group `docker`, or use rootless Docker or podman"
         return Attempt("docker", told.last_line, remedy)
-    if "podman" in json.dumps(document).lower():
+    if "podman" in json.dumps(answer).lower():
         return Attempt("docker", "`docker` is podman here", "use --engine podman")
-    info = _info(program)
     # the version of the interface tells what a daemon can do, whatever its makers call their version
     api = number(str(server.get("ApiVersion", "0")))
     features = {"run", "gpus", "load"}
     if api >= (1, 44) and info.get("CDISpecDirs"):
         features.add("cdi")
     version, builder, notes = str(server.get("Version", "?")), "classic", []
-    has_plugin = run([program, "buildx", "version"], timeout=20.0).ok
     if os.environ.get("DOCKER_BUILDKIT") != "0" and api >= (1, 39):
         if has_plugin or number(str(client.get("Version", "0"))) < (23, 0):
             builder = "buildkit"
@@ -81,24 +85,12 @@ def detect(program: str = PROGRAM) -> EngineInfo | Attempt:
     )
 
 
-def _info(program: str) -> dict[str, object]:
-    try:
-        found = json.loads(run([program, "info", "--format", "{{json .}}"], timeout=20.0).stdout)
-    except (ValueError, ProcessError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def number(version: str) -> tuple[int, ...]:
     """The first two numbers of a version, for comparing."""
     found = []
-    for part in version.lstrip("v").split(".")[:2]:
-        digits = ""
-        for char in part:
-            if not char.isdigit():
-                break
-            digits += char
-        found.append(int(digits or 0))
+    for piece in version.lstrip("v").split(".")[:2]:
+        digits = _DIGITS.match(piece)
+        found.append(int(digits[0]) if digits else 0)
     return tuple(found)
 
 
@@ -120,23 +112,11 @@ class Docker(Engine):
             return f"the daemon went away: {done.last_line}"
         return problem
 
-    def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
+    def save(self, image: str, archive: str, *, platform: str | None = None, timeout: float | None = None) -> None:
         """`docker save`, when there is room for it."""
         image = self._known(image)
-        size = self.command("image", "inspect", "--format={{.Size}}", image)
-        if not size.ok or not size.stdout.strip().isdigit():
-            raise EngineError(f"{self.info.name} has no image {image}: {size.last_line}")
-        need_space(archive, int(size.stdout))
-        done = self.command("save", f"--output={archive}", image, timeout=None)
-        if not done.ok:
-            raise EngineError(f"{self.info.name} could not save {image}: {done.last_line}")
-
-    def remove(self, image: str) -> None:
-        """`docker rmi`; never raises."""
-        try:
-            self.command("rmi", image, timeout=60.0)
-        except EngineError:
-            pass
+        need_space(archive, self.size(image))
+        self.saved(image, self.command("save", f"--output={archive}", image, timeout=timeout), archive)
 
     def has(self, image: str) -> bool:
         """Whether the daemon has it."""
@@ -240,8 +220,5 @@ def _run(
     finally:
         if not gone:
             with shielded():
-                try:
-                    engine.command("rm", "--force", name, timeout=60.0)
-                except EngineError:
-                    pass
+                engine.discard("rm", "--force", name)
     return done

@@ -1,6 +1,6 @@
 """What a build leaves behind in the engine's store when it does not come to its end: working containers, and the images
 of the steps that were done. BuildKit keeps none; the classic builder and buildah do. Which images are ours is told by
-the log; buildah's own program is silent about them, so there they stay.
+the log, so that those of other builds at the same time are left alone.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from repro_audit.container import engine_names as names
 from repro_audit.container.engine_error import EngineError
+from repro_audit.container.process import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from repro_audit.container.engine import Engine
 
+# which store podman and buildah use, where that is told
+_STORE = "CONTAINERS_STORAGE_CONF"
 _STEP = re.compile(r"^(?:\[\d+/\d+\] )?(?:STEP|Step) \d+(?:/\d+)? ?: (\w+)")
 _MADE = re.compile(r"^ ?-+> ([0-9a-f]{10,64})$")
 _CACHED = " ---> Using cache"
@@ -26,14 +29,15 @@ class Leftovers:
     made anew with the same content has the same id.
     """
 
-    def __init__(self, engine: Engine, on_line: Callable[[str], None] | None) -> None:
+    def __init__(self, engine: Engine, on_line: Callable[[str], None] | None, *, layers: bool = True) -> None:
         self._engine = engine
         self._on_line = on_line
         self._kept = engine.info.builder in ("classic", "buildah")
         self._made: list[str] = []
         self._given = False
         self._containers = self._listed(_CONTAINERS)
-        self._images = self._listed(_IMAGES)
+        self._layers = layers
+        self._images = self._listed(_IMAGES) if layers else set()
 
     def line(self, text: str) -> None:
         """Take a line of the engine's, and hand it on."""
@@ -54,10 +58,17 @@ class Leftovers:
         """Remove what the build left; never raises."""
         remove = ("rm", "--force") if self._engine.info.name == "podman" else ("rm",)
         if self._engine.info.builder == "buildah":
-            for container in sorted(self._listed(_CONTAINERS) - self._containers):
-                self._remove(*remove, container)
+            containers = sorted(self._listed(_CONTAINERS) - self._containers)
+            # nothing tells whose a working container is
+            if containers and running(("podman", "buildah"), store=_STORE):
+                listed = " ".join(containers)
+                command = " ".join((self._engine.program, *remove, listed))
+                self._engine.tell(f"not removed, since another build runs and they may be its own: `{command}`")
+            else:
+                for container in containers:
+                    self._remove(*remove, container)
         # children first
-        for image in reversed(self._own()):
+        for image in reversed(self._own()) if self._layers else ():
             self._remove("rmi", image)
 
     def _own(self) -> list[str]:
@@ -79,11 +90,13 @@ class Leftovers:
         return own
 
     def _listed(self, which: dict[str, tuple[str, ...]]) -> set[str]:
-        return set(self._command(*which[self._engine.info.name]).split()) if self._kept else set()
+        if not self._kept:
+            return set()
+        return {each for each in self._command(*which[self._engine.info.name]).split() if names.is_image(each)}
 
     def _remove(self, *words: str) -> None:
         if names.is_image(words[-1]):
-            self._command(*words)
+            self._engine.discard(*words)
 
     def _command(self, *words: str) -> str:
         try:

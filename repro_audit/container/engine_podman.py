@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from repro_audit.container import engine_docker
 from repro_audit.container import engine_names as names
 from repro_audit.container.engine import BuildCommand, Built, Engine, EngineInfo, fresh_name, need_space, scratch
+from repro_audit.container.engine_answer import ask, document, part
 from repro_audit.container.engine_error import Attempt, EngineError
 from repro_audit.container.engine_request import BuildRequest, RunRequest
-from repro_audit.container.process import Outcome, ProcessError, run, shielded
+from repro_audit.container.process import Outcome, shielded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,22 +32,27 @@ _EXIT = {
 
 def detect(name: str) -> EngineInfo | Attempt:
     """What podman or buildah can do here, or why it does not work: really builds the smallest image."""
+    answers: list[Outcome] = []
     try:
-        told = run([name, "--version"], timeout=20.0)
-        if not told.ok:
-            return Attempt(name, told.last_line, _GET[name])
-        state = run([name, "info"] if name == "buildah" else [name, "info", "--format=json"], timeout=60.0)
-    except ProcessError as error:
+        for words in (["--version"], ["build", "--help"], ["info"] if name == "buildah" else ["info", "--format=json"]):
+            told = ask(name, *words)
+            if told.timed_out:
+                why = f"it does not answer (asked for `{name} {words[0]}`, waited {told.seconds:.0f} s)"
+                return Attempt(name, why, f"`{name} info` shows where it hangs")
+            if not told.ok:
+                remedy = _GET[name] if words[0] == "--version" else f"`{name} info` says what is wrong"
+                return Attempt(name, told.last_line, remedy)
+            answers.append(told)
+    except EngineError as error:
         return Attempt(name, str(error), _GET[name])
-    version = next((word for word in told.stdout.split() if word[:1].isdigit()), "?")
-    try:
-        info = json.loads(state.stdout)
-        rootless = bool(info["host"].get("rootless") or info["host"].get("security", {}).get("rootless"))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    told, helped, state = answers
+    version = next((word for word in told.stdout.split() if word[:1].isdigit()), "?")[:40]
+    host = part(document(state.stdout), "host")
+    if not isinstance(host, dict):
         return Attempt(name, state.last_line, f"`{name} info` says what is wrong")
+    rootless = bool(host.get("rootless") or part(host, "security", "rootless"))
     features = {"secrets", "timestamp", "load"}
-    helped = run([name, "build", "--help"], timeout=20.0).stdout
-    if "--source-date-epoch" in helped and "--rewrite-timestamp" in helped:
+    if "--source-date-epoch" in helped.stdout and "--rewrite-timestamp" in helped.stdout:
         features |= {"epoch", "rewrite"}
     if name == "podman":
         features |= {"run", "gpus", "cdi"}
@@ -139,29 +145,26 @@ class Podman(Engine):
     def _isolation(self) -> str | None:
         return self.info.isolation or os.environ.get("BUILDAH_ISOLATION")
 
-    def save(self, image: str, archive: str, *, platform: str | None = None) -> None:
+    def save(self, image: str, archive: str, *, platform: str | None = None, timeout: float | None = None) -> None:
         """An OCI archive, when there is room for it."""
         if not names.is_image(image):
             raise EngineError(f"{image!r} is no valid image name")
         if self.info.name == "podman":
-            size = self.command("image", "inspect", "--format={{.Size}}", image)
-            if not size.ok or not size.stdout.strip().isdigit():
-                raise EngineError(f"podman has no image {image}: {size.last_line}")
-            need_space(archive, int(size.stdout))
-            done = self.command("save", "--quiet", "--format=oci-archive", f"--output={archive}", image, timeout=None)
+            need_space(archive, self.size(image))
+            words = ("save", "--quiet", "--format=oci-archive", f"--output={archive}", image)
+            done = self.command(*words, timeout=timeout)
         else:
-            need_space(archive, self._size(image))
+            need_space(archive, self._listed_size(image))
             with scratch() as folder:
                 # nobody has to log in to a file, but buildah looks for logins all the same
                 logins = os.path.join(folder, "auth.json")
                 with open(logins, "w", encoding="ascii") as file:
                     file.write("{}")
                 where = f"oci-archive:{archive}"
-                done = self.command("push", "--quiet", f"--authfile={logins}", image, where, timeout=None)
-        if not done.ok:
-            raise EngineError(f"{self.info.name} could not save {image}: {done.last_line}")
+                done = self.command("push", "--quiet", f"--authfile={logins}", image, where, timeout=timeout)
+        self.saved(image, done, archive)
 
-    def _size(self, image: str) -> int:
+    def _listed_size(self, image: str) -> int:
         told = self.command("images", "--json", "--no-trunc")
         try:
             found = json.loads(told.stdout)
@@ -171,13 +174,6 @@ class Podman(Engine):
         except (ValueError, AttributeError, TypeError):
             pass
         return 1 << 28
-
-    def remove(self, image: str) -> None:
-        """Remove the name and what nothing else uses; never raises."""
-        try:
-            self.command("rmi", image, timeout=120.0)
-        except EngineError:
-            pass
 
     def has(self, image: str) -> bool:
         """Whether the store has it."""

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from types import FrameType
 
     from repro_audit.container.engine_secrets import Redactor
 
@@ -194,9 +196,10 @@ def _read(
             if not data and pending:
                 whole, pending = [*whole, pending], b""
             for raw in whole:
-                line = clean(raw.decode("utf-8", "replace").rstrip("\r"))
                 # progress bars draw over themselves
-                line = _ESCAPES.sub("", line.rpartition("\r")[2]) if "\x1b" in line else line.rpartition("\r")[2]
+                line = raw.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]
+                # colours first: a secret with a colour in it would show once that is gone
+                line = clean(_ESCAPES.sub("", line) if "\x1b" in line else line)
                 with lock:
                     log.add(line)
                     if on_line is not None:
@@ -264,6 +267,30 @@ def _below(pid: int) -> list[tuple[int, str]]:
     return found
 
 
+def running(names: Collection[str], *, store: str) -> bool:
+    """Whether a program of such a name runs that is none of ours, and whose variable `store` is as ours is; not where
+    the system has no /proc.
+    """
+    ours = os.environ.get(store, "")
+    mine = {pid for pid, _ in _below(os.getpid())}
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return False
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                if file.read().strip() not in names or pid in mine:
+                    continue
+            with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
+                given = dict(each.partition("=")[::2] for each in file.read().split("\0"))
+        except OSError:
+            continue
+        if given.get(store, "") == ours:
+            return True
+    return False
+
+
 def _began(pid: int) -> str:
     return _stat(pid, 19)
 
@@ -279,18 +306,17 @@ def _stat(pid: int, field: int) -> str:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """While cleaning up, a second interrupt waits: it would leave behind what the first one promised to remove."""
+    """While cleaning up, an interrupt waits: it would leave behind what is being removed. It is heard at the end,
+    unless it was an interrupt that led here.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda n, _: caught.append(n)) for number in numbers}
-    try:
+    with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda number, _: caught.append(number)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    if caught and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+        signal.raise_signal(caught[0])
 
 
 @contextmanager
@@ -303,9 +329,19 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with _handling((signal.SIGTERM, signal.SIGHUP), interrupted):
+        yield
+
+
+@contextmanager
+def _handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Signals go to the handler; one that is ignored, as SIGHUP is under nohup, stays so."""
+    ignored = (signal.SIG_IGN, None)  # None: not of our making, and it could not be put back
+    before = {number: now for number in numbers if (now := signal.getsignal(number)) not in ignored}
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, was in before.items():
+            signal.signal(number, was)

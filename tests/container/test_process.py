@@ -68,6 +68,43 @@ def test_an_interrupt_ends_the_program_before_it_goes_on(tmp_path) -> None:
     assert not _lives(int(mark.read_text()))
 
 
+SHIELDED = """
+import os, signal, sys, time
+from repro_audit.container.process import interruptible, shielded
+with interruptible():
+    try:
+        with shielded():
+            os.kill(os.getpid(), signal.{name})
+            time.sleep(0.1)
+            print("cleaned up")
+        print("went on")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupt_while_cleaning_up_is_heard_once_that_is_done(name: str) -> None:
+    assert run([PYTHON, "-c", SHIELDED.format(name=name)]).stdout.split("\n") == ["cleaned up", "interrupted"]
+
+
+def test_an_interrupt_that_comes_a_second_time_does_not_end_the_cleaning_up() -> None:
+    code = SHIELDED.format(name="SIGTERM").replace(
+        "try:", "try:\n      try:\n        raise KeyboardInterrupt\n      finally:"
+    )
+    assert run([PYTHON, "-c", code]).stdout.split("\n") == ["cleaned up", "went on", "interrupted"]
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" + SHIELDED.format(name="SIGHUP")
+    assert run([PYTHON, "-c", code]).stdout.split("\n") == ["cleaned up", "went on"]
+
+
+def test_a_secret_with_a_colour_in_it_does_not_show() -> None:
+    code = r"print('it is hunt\x1b[31mer22'); print('50%\rit is hunter22')"
+    assert run([PYTHON, "-c", code], redactor=Redactor(["hunter22"])).stdout == "it is ***\nit is ***"
+
+
 def _lives(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat") as file:
