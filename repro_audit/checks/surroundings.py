@@ -198,7 +198,7 @@ def _native(command: Command) -> tuple[str, str] | None:
         if "native" in word.raw.lower() or "-xHost" in word.raw:
             match = _NATIVE.search(word.raw)
             if match:
-                return match[0].strip(), "its processor"
+                return match[0].strip(), "processor"
     return None
 
 
@@ -207,11 +207,11 @@ def _named_host(command: Command) -> tuple[str, str] | None:
     name, node, variables = command.name, command.node, command.variables
     asks = name == "hostname" and all(arg.startswith("-") for arg in command.args)
     if asks or (name == "uname" and command.has("-n", "--nodename", "-a", "--all")):
-        thing = "its name"
+        thing = "name"
     elif name == "uname" and command.has("-r", "--kernel-release", "-v"):
-        thing = "its kernel"
+        thing = "kernel"
     elif name in ("nproc", "lscpu") or (name == "getconf" and "_NPROCESSORS_ONLN" in command.args):
-        thing = "its processors"
+        thing = "processors"
     else:
         return None
     for use in output(node, command.script, variables):
@@ -219,13 +219,13 @@ def _named_host(command: Command) -> tuple[str, str] | None:
             if _passing(use.file, use, command) or use.file.endswith("/hostname"):
                 continue
             text = " ".join(p.text for w in use.command.words for p in w.parts if type(p) is Literal)
-            if thing == "its processors" and _JOBS.search(text):
+            if thing == "processors" and _JOBS.search(text):
                 continue
-            return name if thing != "its kernel" else "uname -r", thing
+            return name if thing != "kernel" else "uname -r", thing
         tool = program(use.command, variables)
-        if thing == "its kernel" and tool not in _SEEKS and use.word is not None:
+        if thing == "kernel" and tool not in _SEEKS and use.word is not None:
             return "uname -r", thing
-        if thing == "its name" and tool in _BUILDERS | {"sed"} and use.word is not None:
+        if thing == "name" and tool in _BUILDERS | {"sed"} and use.word is not None:
             return name, thing
     return None
 
@@ -265,7 +265,7 @@ def _by_setting(instruction: Instruction) -> Iterator[Problem]:
     match = _NATIVE.search(text.text)
     if match is not None:
         span = text.span(match.start(), match.end())
-        yield Problem(instruction.source, span, values={"what": match[0].strip(), "thing": "its processor"})
+        yield Problem(instruction.source, span, values={"what": match[0].strip(), "thing": "processor"})
         return
     for at, excerpt in enumerate(instruction.node.value):
         name, _, value = excerpt.text.partition("=")
@@ -273,5 +273,5 @@ def _by_setting(instruction: Instruction) -> Iterator[Problem]:
             name, value = instruction.node.value[at - 1].text, excerpt.text
         if value.strip("\"'") == "native" and _NATIVE_NAME.search(name):
             what = f"{name}={value}"
-            yield Problem(instruction.source, excerpt.whole, values={"what": what, "thing": "its processor"})
+            yield Problem(instruction.source, excerpt.whole, values={"what": what, "thing": "processor"})
             return
