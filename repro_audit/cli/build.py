@@ -91,7 +91,8 @@ def explained(planned: Plan, log: str) -> str:
         line = finding.source.position(finding.span.start).line
         place = f"{visible(finding.path)}:{line}"
         out.append(f"  foreseen by {bold}{finding.rule}{off} at {place}: {visible(finding.message)}")
-    return "\n".join(out) + "\n"
+    mask = planned.request.redactor().text
+    return "\n".join(map(mask, out)) + "\n"
 
 
 # Which findings can have to do with a failure: their families, by its kind.

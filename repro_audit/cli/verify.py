@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from repro_audit.container.build_context import Inputs
     from repro_audit.container.engine import Built, Engine
     from repro_audit.container.engine_request import BuildRequest
+    from repro_audit.container.engine_secrets import Redactor
     from repro_audit.verify.causes.evidence import Varied
     from repro_audit.verify.comparison import Comparison
     from repro_audit.verify.instruction import InstructionPlace
@@ -163,7 +164,14 @@ class _Run:
                 return 2
             conditions = self._conditions(engine, built, varied)
             comparison = _named(
-                _compared(left, right, _places(self.planned), request.platform, _changed(copied, second, self.varied)),
+                _compared(
+                    left,
+                    right,
+                    _places(self.planned),
+                    request.platform,
+                    _changed(copied, second, self.varied),
+                    request.redactor(),
+                ),
                 self.against or "first build",
                 "second build" if self.against is None else "fresh build",
             )
@@ -301,11 +309,18 @@ def _archive(name: str, engine: str, target: str, platform: str | None) -> str:
 
 
 def _compared(
-    left: str, right: str, places: list[InstructionPlace], platform: str | None, varied: Varied | None = None
+    left: str,
+    right: str,
+    places: list[InstructionPlace],
+    platform: str | None,
+    varied: Varied | None = None,
+    redactor: Redactor | None = None,
 ) -> Comparison:
+    from repro_audit.container.engine_secrets import Redactor
     from repro_audit.verify.explain import verify_archives
 
-    return verify_archives(left, right, places, platform=platform, varied=varied)
+    mask = (redactor or Redactor()).text
+    return verify_archives(left, right, places, platform=platform, varied=varied, mask=mask)
 
 
 def _changed(first: BuildRequest | None, second: BuildRequest, varied: tuple[str, ...]) -> Varied | None:

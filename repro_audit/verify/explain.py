@@ -16,6 +16,7 @@ from repro_audit.verify.causes.stored import shape
 from repro_audit.verify.causes.system import secret
 from repro_audit.verify.compare import compare
 from repro_audit.verify.comparison import HARMLESS, Comparison, Difference, Reason
+from repro_audit.verify.masking import masked
 from repro_audit.verify.textdiff import is_text, unified
 
 if TYPE_CHECKING:
@@ -75,20 +76,23 @@ def verify_archives(
     limits: Limits | None = None,
     depth: Depth | None = None,
     varied: Varied | None = None,
+    mask: Callable[[str], str] = str,
     progress: Callable[[int], None] | None = None,
 ) -> Comparison:
     """Reads, compares and explains two archives (`docker save`, OCI layout as tar or folder). Raises ArchiveError.
 
     `instructions` are those of the stage that was built and of the stages it stands on, in the order of the build.
-    `varied` is what was changed on purpose between the builds.
+    `varied` is what was changed on purpose between the builds; `mask` takes secrets out of what is shown.
     """
     images = read_pair(left, right, platform=platform, references=references, limits=limits, progress=progress)
     comparison = compare(*images, instructions)
     reach = Reach(left, right, platform, references, limits)
-    return explain(comparison, reach, depth or Depth(), varied or Varied())
+    return masked(explain(comparison, reach, depth or Depth(), varied or Varied(), mask), mask)
 
 
-def explain(comparison: Comparison, reach: Reach, depth: Depth, varied: Varied) -> Comparison:
+def explain(
+    comparison: Comparison, reach: Reach, depth: Depth, varied: Varied, mask: Callable[[str], str] = str
+) -> Comparison:
     """The comparison with a reason for each difference and the packages that moved."""
     left, right, moved, unread = _installed(comparison, reach, depth)
     wanted = [d for d in comparison.differences if _worth_reading(d)]
@@ -121,7 +125,7 @@ def explain(comparison: Comparison, reach: Reach, depth: Depth, varied: Varied) 
             str(owner) if owner is not None else None,
             varied,
         )
-        explained.append(replace(difference, reason=_reason(difference, evidence, base, moved)))
+        explained.append(replace(difference, reason=_reason(difference, evidence, base, moved, mask)))
     notes = [*comparison.notes, *unread]
     if skipped:
         notes.append(
@@ -131,7 +135,11 @@ def explain(comparison: Comparison, reach: Reach, depth: Depth, varied: Varied) 
 
 
 def _reason(
-    difference: Difference, evidence: Evidence, base: frozenset[int], moved: tuple[PackageChange, ...]
+    difference: Difference,
+    evidence: Evidence,
+    base: frozenset[int],
+    moved: tuple[PackageChange, ...],
+    mask: Callable[[str], str],
 ) -> Reason:
     if difference.layer in base and not difference.harmless:
         found = told(Verdict("base-image"))
@@ -154,7 +162,7 @@ def _reason(
     pair = evidence.pair
     if pair and "content" in difference.kinds and is_text(pair[0]) and is_text(pair[1]):
         hidden = secret(difference.path, found.cause)
-        return replace(found, diff="" if hidden else unified(pair[0], pair[1]))
+        return replace(found, diff="" if hidden else unified(pair[0], pair[1], mask=mask))
     return found
 
 

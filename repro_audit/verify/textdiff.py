@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _WIDTH = 200
 _INPUT = 4000  # lines; difflib takes quadratic time on unlike files
@@ -19,8 +23,10 @@ def is_text(data: bytes) -> bool:
     return True
 
 
-def unified(left: bytes, right: bytes, bound: int = 40) -> str:
-    """A unified diff of at most `bound` lines, long lines cut; empty where there is nothing to show."""
+def unified(left: bytes, right: bytes, bound: int = 40, *, mask: Callable[[str], str] = str) -> str:
+    """A unified diff of at most `bound` lines, each passed through `mask`, long ones cut; empty where there is nothing
+    to show.
+    """
     sides = []
     for data in (left, right):
         lines = data.decode("utf-8", "replace").split("\n")
@@ -45,4 +51,6 @@ def unified(left: bytes, right: bytes, bound: int = 40) -> str:
         rows.insert(2, f"  (from line {start + 1} on)")
     if len(rows) > bound or cut:
         rows = [*rows[:bound], "... (shortened)"]
+    # before it is cut: half a secret is not found again
+    rows = list(map(mask, rows))
     return "\n".join(row if len(row) <= _WIDTH else row[:_WIDTH] + "..." for row in rows)

@@ -1,5 +1,13 @@
 from __future__ import annotations
 
+import base64
+import html
+import json
+import re
+import shlex
+import time
+from urllib.parse import quote, quote_plus
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +134,63 @@ def test_a_secret_is_taken_out_wherever_it_stands(value: str, before: str, after
 def test_each_line_of_a_secret_file_is_taken_out() -> None:
     redactor = Redactor(["user = me\npassword = hunter22\n"])
     assert "hunter22" not in redactor.text("echo: password = hunter22")
+
+
+WRITTEN = {
+    "base64 after something": lambda v: base64.b64encode(b"user:" + v.encode() + b"\n").decode(),
+    "base64 before something": lambda v: base64.b64encode(v.encode() + b":more of it").decode(),
+    "base64 in the middle": lambda v: base64.b64encode(b"Basic me:" + v.encode() + b"; and more").decode(),
+    "base64 for a URL": lambda v: base64.urlsafe_b64encode(v.encode()).decode(),
+    "a URL": lambda v: quote(v, safe=""),
+    "a URL in small letters": lambda v: re.sub("%..", lambda m: m[0].lower(), quote(v, safe="")),
+    "a form": quote_plus,
+    "JSON": lambda v: json.dumps({"a": v}),
+    "HTML": html.escape,
+    "a shell": shlex.quote,
+    "hexadecimal": lambda v: v.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("form", sorted(WRITTEN))
+@pytest.mark.parametrize("value", ["hunter22&more", "pa ss/wörd's+1", "tok-123456789"])
+def test_a_secret_is_taken_out_however_it_is_written(value: str, form: str) -> None:
+    written = WRITTEN[form](value)
+    shown = Redactor([value]).text(f"it says: {written} and goes on")
+    assert HIDDEN in shown
+    kept = max(re.split(r"\*\*\*", shown), key=len)
+    assert not any(written[at : at + 9] in kept for at in range(len(written) - 8) if form.startswith("hex"))
+    if form.startswith("base64"):
+        code = shown.partition("says: ")[2].partition(" and")[0].replace("-", "+").replace("_", "/")
+        for piece in code.replace("=", "").split(HIDDEN):
+            for start in range(4):
+                whole = piece[start:]
+                left = base64.b64decode(whole[: len(whole) // 4 * 4])
+                assert not any(value.encode()[at : at + 5] in left for at in range(len(value) - 4))
+
+
+def test_the_value_behind_a_name_in_a_secret_file_is_taken_out() -> None:
+    for text in ("//host/:_authToken=npm-hunter22", '{"auth": "npm-hunter22"}', "machine h\npassword: 'npm-hunter22'"):
+        assert Redactor([text]).text("got npm-hunter22") == "got ***"
+
+
+def test_a_long_secret_is_taken_out_of_base64_in_lines() -> None:
+    key = "\n".join(f"line {n} of a key that is long enough" for n in range(30))
+    coded = base64.encodebytes(key.encode()).decode()
+    shown = "\n".join(map(Redactor([key]).text, coded.splitlines()))
+    assert set(shown.splitlines()[:-1]) == {HIDDEN}
+
+
+def test_words_that_only_end_like_a_token_are_shown() -> None:
+    text = "Setting up disk-encryption-tools-and-more-1; task-scheduler-of-the-desktop2 xghp_" + "a" * 30
+    assert Redactor().text(text) == text
+    assert Redactor().text("sk-abcdefgh12345678ABCD") == HIDDEN
+
+
+def test_a_large_secret_takes_little_time() -> None:
+    began = time.monotonic()
+    redactor = Redactor(["\n".join(f"key{n}=value-number-{n}" for n in range(40_000))])
+    assert redactor.text("value-number-77 x") == "*** x"
+    assert time.monotonic() - began < 5
 
 
 def test_secret_arguments_stay_out_of_the_list_of_processes() -> None:
