@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,11 @@ from repro_audit.record import replace
 from repro_audit.report import FORMATS, Look, render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from repro_audit.filetree import Tree
     from repro_audit.result import Result
+    from repro_audit.verify.record import Proof
 
 
 def check(options: CheckOptions) -> int:
@@ -34,7 +39,7 @@ def check(options: CheckOptions) -> int:
         return _write_baseline(done, options.write_baseline)
     result = _compared(done, options)
     if options.record is not None:
-        result = _proven(result, options.record)
+        result = _proven(result, done.trees, options.record)
     if not (options.quiet and shown_as == "text" and not result.findings):
         look = Look(color=wants_color(options.color, options.output), width=width(), summary=not options.quiet)
         emit(render(result, shown_as, look), options.output)
@@ -59,8 +64,6 @@ def _compared(done: Audit, options: CheckOptions) -> Result:
     """The result less what the baseline knows."""
     name = options.baseline
     if name is None and done.config.baseline is not None:
-        import os
-
         name = os.path.join(done.config.folder, done.config.baseline)
     if name is None:
         return done.result
@@ -81,17 +84,51 @@ def _compared(done: Audit, options: CheckOptions) -> Result:
     return replace(done.result, findings=compared.new, baselined=compared.known, notes=notes)
 
 
-def _proven(result: Result, name: str) -> Result:
-    """The result at the level that a record of `verify` proves, or with a note that says why it proves nothing."""
-    from repro_audit.result import Note
+def _proven(result: Result, trees: Iterable[Tree], name: str) -> Result:
+    """The result at the level that a record of `verify` proves, as far as it goes: it tells of one Dockerfile and what
+    that takes from its context. A note says what it proves, or why nothing.
+    """
+    from repro_audit.result import Note, level_of
     from repro_audit.verify.record import RecordError, proven
 
     try:
         proof = proven(name)
     except RecordError as error:
         raise CannotError(str(error)) from None
-    notes = (*result.notes, Note(f"level {proof.level} {proof.reason}" if proof.level else proof.reason, name))
-    return replace(result, level=proof.level or result.level, notes=notes)
+    level, said = result.level, proof.reason
+    if proof.level is not None:
+        dockerfile, covered = _covered(trees, proof)
+        if dockerfile is None:
+            said = f"it proves level {proof.level} of {os.path.relpath(proof.dockerfile)}, which is not audited here"
+        elif level is not None:
+            others = [each for each in result.inputs if each.path not in covered]
+            level = min(proof.level, level_of(each.pin for each in others)) if others else proof.level
+            said = f"level {proof.level} of {dockerfile} {proof.reason}"
+            if level < proof.level:
+                said += f"; inputs of other files, such as {others[0].path}, keep the project at level {level}"
+    return replace(result, level=level, notes=(*result.notes, Note(said, name)))
+
+
+def _covered(trees: Iterable[Tree], proof: Proof) -> tuple[str | None, set[str]]:
+    """How reports call the Dockerfile that was verified, None where it is not audited; and all files that it covers:
+    itself, and lists of packages in its context, which can only reach the image through it.
+    """
+    dockerfile, found = None, set()
+    real, context = os.path.realpath(proof.dockerfile), os.path.realpath(proof.context) + os.sep
+    for tree in trees:
+        for file in tree.files:
+            place = os.path.realpath(os.path.join(tree.root, file.path))
+            if place == real:
+                dockerfile = file.shown
+                found.add(file.shown)
+            elif file.kind in _LISTS and place.startswith(context):
+                found.add(file.shown)
+    return dockerfile, found
+
+
+_LISTS = frozenset(
+    "requirements constraints pyproject uv-lock poetry-lock pdm-lock pylock pipfile pipfile-lock conda".split()
+)
 
 
 def _write_baseline(done: Audit, name: str) -> int:

@@ -142,7 +142,7 @@ class _Run:
         from repro_audit.container.engine import scratch
 
         request = self.planned.request
-        inputs = digest(request.context, request.dockerfile, self.planned.settings, apart=record)
+        inputs = digest(request.context, request.dockerfile, self.planned.settings, apart=_made(record, output))
         with scratch() as folder:
             first = replace(request, epoch=self.epoch, rewrite=True)
             left = os.path.join(folder, "first.tar")
@@ -176,7 +176,7 @@ class _Run:
                 "second build" if self.against is None else "fresh build",
             )
         if record is not None:
-            self._keep(record, comparison, inputs, conditions)
+            self._keep(record, comparison, inputs, conditions, output)
         return _report(comparison, conditions, format, output, strict)
 
     def _build(self, engine: Engine, request: BuildRequest, archive: str, title: str) -> Built | None:
@@ -218,13 +218,15 @@ class _Run:
                 found["not varied"] = "; ".join(filter(None, (found.get("not varied"), permissions)))
         return found
 
-    def _keep(self, path: str, comparison: Comparison, inputs: Inputs, conditions: dict[str, str]) -> None:
+    def _keep(
+        self, path: str, comparison: Comparison, inputs: Inputs, conditions: dict[str, str], output: str | None
+    ) -> None:
         from repro_audit.container.build_context import digest
         from repro_audit.verify.record import dump
         from repro_audit.verify.record import record as kept
 
         request = self.planned.request
-        if digest(request.context, request.dockerfile, self.planned.settings, apart=path) != inputs:
+        if digest(request.context, request.dockerfile, self.planned.settings, apart=_made(path, output)) != inputs:
             note(f"{path}: not written: the inputs changed while they were built")
             return
         made = kept(
@@ -236,6 +238,7 @@ class _Run:
             inputs=inputs,
             any_modes="checkout" in self.varied and self.against is None,
             conditions=conditions,
+            apart=_made(output),
         )
         emit(dump(made), path)
 
@@ -254,6 +257,11 @@ _VARIED = {
     "locale": "locale and time zone of the engine's program",
     "checkout": "the permissions of the files, as a checkout under another umask has them",
 }
+
+
+def _made(*paths: str | None) -> list[str]:
+    """The files that this run writes."""
+    return [path for path in paths if path is not None and path != "-"]
 
 
 # What people have: most systems, and those that give each user a group.

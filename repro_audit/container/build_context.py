@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from repro_audit.container.context_sources import holds, taken
 from repro_audit.container.engine import need_space
 from repro_audit.container.engine_error import EngineError
 from repro_audit.container.process import ProcessError, run
@@ -82,13 +83,15 @@ class Inputs(NamedTuple):
     modes: str
 
 
-def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart: str | None = None) -> Inputs:
-    """The digests of all that the image is made of here: the files the builder gets, the Dockerfile, its ignore file,
-    and `settings` (target, build arguments, platform). Raises EngineError.
+def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart: Sequence[str] = ()) -> Inputs:
+    """The digests of all that the image is made of here: the files that its instructions may take from the context, the
+    Dockerfile, its ignore file, and `settings` (target, build arguments, platform). Raises EngineError.
 
-    `apart` is a file that is left out: the record of the digest itself, which may lie in the context.
+    `apart` are files that are left out: the record of the digest itself, and other reports, which may lie in the
+    context.
     """
-    left_out = os.path.realpath(apart) if apart is not None else None
+    left_out = {os.path.realpath(each) for each in apart}
+    paths = taken(context, dockerfile)
     total, modes = hashlib.sha256(), hashlib.sha256()
 
     def add(*parts: str | bytes) -> None:
@@ -102,10 +105,12 @@ def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart
         if os.path.isfile(name):
             add("build", _hash(name))
     for entry in entries(context, dockerfile):
+        if not holds(paths, entry.path):
+            continue
         if stat.S_ISLNK(entry.mode):
             add("link", entry.path, os.readlink(entry.place))
         elif stat.S_ISREG(entry.mode):
-            if left_out is not None and os.path.realpath(entry.place) == left_out:
+            if left_out and os.path.realpath(entry.place) in left_out:
                 continue
             modes.update(entry.mode.to_bytes(4, "big"))
             add("file", entry.path, "x" if entry.mode & 0o100 else "-", _hash(entry.place))

@@ -29,7 +29,7 @@ class RecordError(Exception):
 class Record:
     """A stored result. `context` and `dockerfile` are relative to the record's own folder; `inputs` are digests over
     them and over `settings` (target, platform, build arguments). The modes of the files count unless the builds showed
-    that they do not matter (`any_modes`).
+    that they do not matter (`any_modes`). `apart` are files beside the record that were made with it.
     """
 
     result: str
@@ -42,14 +42,17 @@ class Record:
     images: tuple[str, ...]
     conditions: Mapping[str, str]
     written: str
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
 class Proof:
-    """What a record proves now: a level, or None and the `reason` why it proves nothing."""
+    """What a record proves now of one Dockerfile and its context: a level, or None and the `reason` why nothing."""
 
     level: int | None
     reason: str
+    context: str = ""
+    dockerfile: str = ""
 
 
 def record(
@@ -62,6 +65,7 @@ def record(
     inputs: Inputs,
     any_modes: bool,
     conditions: Mapping[str, str],
+    apart: Sequence[str] = (),
 ) -> Record:
     """The record of a comparison, to be kept at `path`. `inputs` is the digest taken before the first build."""
     from datetime import datetime, timezone
@@ -82,6 +86,7 @@ def record(
         tuple(i.manifest_digest or i.config_digest for i in (comparison.left, comparison.right)),
         dict(conditions),
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tuple(inside(each) for each in apart),
     )
 
 
@@ -98,6 +103,7 @@ def dump(kept: Record) -> str:
             "context": kept.context,
             "dockerfile": kept.dockerfile,
             "settings": list(kept.settings),
+            "apart": list(kept.apart),
         },
         "images": list(kept.images),
         "conditions": dict(kept.conditions),
@@ -127,6 +133,7 @@ def load(path: str) -> Record:
             tuple(str(each) for each in document["images"]),
             {str(k): str(v) for k, v in document["conditions"].items()},
             str(document["written"]),
+            tuple(str(each) for each in inputs.get("apart", ())),
         )
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror or error}") from None
@@ -139,18 +146,30 @@ def proven(path: str) -> Proof:
     kept = load(path)
     if kept.level is None:
         return Proof(None, f"two builds were different when verified on {kept.written[:10]}")
-    folder = os.path.dirname(os.path.abspath(path))
+    # as it was written, or from where the user stands now, for a record that is kept elsewhere
+    folder = next(
+        (each for each in (os.path.dirname(os.path.abspath(path)), os.getcwd()) if _stands(each, kept.dockerfile)), None
+    )
+    if folder is None:
+        missing = os.path.normpath(os.path.join(os.path.dirname(path), kept.dockerfile))
+        return Proof(None, f"it tells of {missing}, which is not there: keep the record where verify wrote it")
     context, dockerfile = (os.path.normpath(os.path.join(folder, each)) for each in (kept.context, kept.dockerfile))
+    apart = [path, *(os.path.join(folder, each) for each in kept.apart)]
     try:
-        now = digest(context, dockerfile, kept.settings, apart=path)
+        now = digest(context, dockerfile, kept.settings, apart=apart)
     except EngineError as error:
         return Proof(None, f"the inputs cannot be read: {error}")
-    if now.content == kept.inputs.content and now.modes != kept.inputs.modes and not kept.any_modes:
+    day = kept.written[:10]
+    if now.content != kept.inputs.content:
+        return Proof(None, f"the inputs have changed since it was verified on {day}; verify again")
+    if now.modes != kept.inputs.modes and not kept.any_modes:
         return Proof(
             None,
-            f"the files have other permissions than when it was verified on {kept.written[:10]}, as a checkout under "
-            "another umask has; --vary=all shows whether that matters",
+            f"the files have other permissions than when it was verified on {day}, as a checkout under another umask "
+            "has; --vary=all shows whether that matters",
         )
-    if now.content != kept.inputs.content:
-        return Proof(None, f"the inputs have changed since it was verified on {kept.written[:10]}; verify again")
-    return Proof(kept.level, f"verified on {kept.written[:10]}")
+    return Proof(kept.level, f"verified on {day}", context, dockerfile)
+
+
+def _stands(folder: str, dockerfile: str) -> bool:
+    return os.path.isfile(os.path.join(folder, dockerfile))

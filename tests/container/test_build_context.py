@@ -25,7 +25,8 @@ def test_the_ignore_file_of_the_dockerfile_goes_first(write) -> None:
 
 
 def test_the_digest_tells_content_mode_and_settings_but_no_times(write) -> None:
-    project = write({"Dockerfile": "FROM scratch\n", "a": "1", ".dockerignore": "ignored\n", "ignored": "1"})
+    text = "FROM scratch\nCOPY . /\n"
+    project = write({"Dockerfile": text, "a": "1", ".dockerignore": "ignored\n", "ignored": "1"})
     place = str(project), str(project / "Dockerfile")
     before = digest(*place)
     os.utime(project / "a", (1, 1))
@@ -40,7 +41,7 @@ def test_the_digest_tells_content_mode_and_settings_but_no_times(write) -> None:
 
 
 def test_permissions_that_git_does_not_keep_are_told_apart_from_content(write) -> None:
-    project = write({"Dockerfile": "FROM scratch\n", "a": "1"})
+    project = write({"Dockerfile": "FROM scratch\nCOPY a /\n", "a": "1"})
     os.chmod(project / "a", 0o644)
     before = digest(str(project), str(project / "Dockerfile"))
     os.chmod(project / "a", 0o664)
@@ -59,7 +60,9 @@ def test_a_copy_can_have_the_permissions_of_a_checkout_under_another_umask(write
 
 
 def test_a_copy_has_the_same_digest_whatever_its_order_and_time(write, tmp_path: Path) -> None:
-    project = write({"sub/Dockerfile": "FROM scratch\n", "a": "1", "b/c": "2", ".dockerignore": "no\nsub\n", "no": "x"})
+    project = write(
+        {"sub/Dockerfile": "FROM scratch\nCOPY . /\n", "a": "1", "b/c": "2", ".dockerignore": "no\nsub\n", "no": "x"}
+    )
     os.symlink("a", project / "link")
     os.symlink("/etc/passwd", project / "outside")
     own = copy(str(project), str(project / "sub/Dockerfile"), str(tmp_path / "copy"), backwards=True, time=5.0)

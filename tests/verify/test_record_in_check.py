@@ -23,7 +23,7 @@ def project(write: Write, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def keep(folder: Path, level: int | None, *, any_modes: bool = False) -> None:
     record = folder / "verify.json"
-    inputs = digest(str(folder), str(folder / "Dockerfile"), (), apart=str(record))
+    inputs = digest(str(folder), str(folder / "Dockerfile"), (), apart=[str(record)])
     document = {
         "version": 1,
         "kind": "repro-audit-verify",
@@ -76,6 +76,50 @@ def test_other_permissions_count_as_other_inputs_unless_the_builds_showed_that_t
     keep(project, 4, any_modes=True)
     (project / "a").chmod(0o640)
     assert "level 4 of 4" in shown(capsys)
+
+
+def test_a_record_proves_nothing_of_a_project_that_it_does_not_tell_of(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(project, 4)
+    (project / "other").mkdir()
+    (project / "other" / "Dockerfile").write_text("FROM python\n")
+    main(["--record", "verify.json", "other"])
+    said = capsys.readouterr().out
+    assert "level 0 of 4" in said
+    assert "level 4 of Dockerfile, which is not audited here" in said
+
+
+def test_inputs_of_other_files_keep_the_project_at_their_level(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(project, 4)
+    (project / "dev.Dockerfile").write_text("FROM python\n")
+    said = shown(capsys)
+    assert "level 0 of 4" in said
+    assert "level 4 of Dockerfile verified on 2026-01-02" in said
+    assert "dev.Dockerfile, keep the project at level 0" in said
+
+
+def test_lists_of_packages_in_the_context_are_proved_with_the_dockerfile(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "requirements.txt").write_text("numpy\n")
+    keep(project, 3)
+    assert "level 3 of 4" in shown(capsys)
+
+
+def test_a_record_that_is_kept_elsewhere_is_read_from_where_the_user_stands(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(project, 4)
+    (project / "ci").mkdir()
+    (project / "verify.json").rename(project / "ci" / "verify.json")
+    main(["--record", "ci/verify.json", "."])
+    assert "level 4 of 4" in capsys.readouterr().out
+    (project / "Dockerfile").rename(project / "Else.dockerfile")
+    main(["--record", "ci/verify.json", "."])
+    assert "keep the record where verify wrote it" in capsys.readouterr().out
 
 
 def test_a_record_of_two_different_builds_proves_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
