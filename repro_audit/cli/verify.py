@@ -221,7 +221,7 @@ class _Run:
     def _keep(
         self, path: str, comparison: Comparison, inputs: Inputs, conditions: dict[str, str], output: str | None
     ) -> None:
-        from repro_audit.container.build_context import digest
+        from repro_audit.container.build_context import digest, reaches_builder
         from repro_audit.verify.record import dump
         from repro_audit.verify.record import record as kept
 
@@ -241,6 +241,9 @@ class _Run:
             apart=_made(output),
         )
         emit(dump(made), path)
+        for each in _made(path, output):
+            if reaches_builder(request.context, request.dockerfile, each):
+                note(f"{each}: the Dockerfile copies it into the image; list it in .dockerignore")
 
 
 # Who can give every file of an image the time of the commit.

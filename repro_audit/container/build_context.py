@@ -74,6 +74,15 @@ def entries(context: str, dockerfile: str) -> Iterator[ContextEntry]:
         folders += reversed(below)
 
 
+def reaches_builder(context: str, dockerfile: str, path: str) -> bool:
+    """Whether the file at `path` lies in the context, is not ignored, and may be taken by an instruction."""
+    inside = os.path.relpath(os.path.realpath(path), os.path.realpath(context)).replace(os.sep, "/")
+    if inside.startswith("../"):
+        return False
+    ignore = ignore_file(context, dockerfile)
+    return holds(taken(context, dockerfile), inside) and not (ignore is not None and ignore.excludes(inside))
+
+
 class Inputs(NamedTuple):
     """Digests over what an image is made of: its `content`, with no more of a file's mode than git keeps, and the
     `modes`, which follow the umask of whoever checked the files out.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repro_audit.container.build_context import commit_time, copy, digest, entries
+from repro_audit.container.build_context import commit_time, copy, digest, entries, reaches_builder
 from repro_audit.container.engine import need_space, scratch
 from repro_audit.container.engine_error import EngineError
 
@@ -69,6 +69,15 @@ def test_a_copy_has_the_same_digest_whatever_its_order_and_time(write, tmp_path:
     assert not (tmp_path / "copy/no").exists()
     assert os.readlink(tmp_path / "copy/outside") == "/etc/passwd"
     assert digest(str(tmp_path / "copy"), own) == digest(str(project), str(project / "sub/Dockerfile"))
+
+
+def test_a_report_in_the_context_is_told_when_the_builder_gets_it(write) -> None:
+    project = write({"Dockerfile": "FROM scratch\nCOPY . /\n", "a": "1", ".dockerignore": "*.html\n"})
+    place = str(project), str(project / "Dockerfile")
+    told = [reaches_builder(*place, str(project / name)) for name in ("verify.json", "x.html", "../verify.json")]
+    assert told == [True, False, False]
+    (project / "Dockerfile").write_text("FROM scratch\nCOPY a /\n")
+    assert not reaches_builder(*place, str(project / "verify.json"))
 
 
 def test_a_dockerfile_outside_of_the_context_is_copied_beside_it(write, tmp_path: Path) -> None:
