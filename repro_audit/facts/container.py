@@ -74,9 +74,42 @@ class GpuRequest:
 
 
 @dataclass(slots=True, frozen=True, eq=False)
+class BuildSecret:
+    """A secret of a build: its value stands in a file (a path as `BuildTerms` has them) or in a variable; with neither,
+    it comes from where only the engine knows.
+    """
+
+    id: str
+    file: str | None = None
+    variable: str | None = None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class BuildTerms:
+    """A compose `build:` as whoever builds has to take it, its variables filled in.
+
+    `context`, `contexts` (name and value) and the files of `secrets` are relative to `folder`, which is relative to the
+    project root; `dockerfile` is relative to the context. `unset` are variables that it needs and nobody has set,
+    `others` the keys that nothing here stands for.
+    """
+
+    folder: str
+    context: str
+    dockerfile: str | None = None
+    inline: str | None = None
+    contexts: tuple[tuple[str, str], ...] = ()
+    network: str | None = None
+    no_cache: bool = False
+    secrets: tuple[BuildSecret, ...] = ()
+    platforms: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True, eq=False)
 class Build:
     """What builds the image: `context` and `dockerfile` are paths relative to the project root ('' is the root), None
-    when outside or unknown.
+    when outside or unknown. `contexts` are the names of further contexts. `terms` are there for a compose service.
     """
 
     context: str | None
@@ -84,6 +117,8 @@ class Build:
     target: str | None
     args: tuple[EnvVar, ...]
     span: Span
+    contexts: tuple[str, ...] = ()
+    terms: BuildTerms | None = None
 
 
 @dataclass(slots=True, frozen=True, eq=False)

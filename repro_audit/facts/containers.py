@@ -5,11 +5,11 @@ Called for each file that says how an image is run; `docker run` commands are re
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Callable, Sequence
 
-from repro_audit.facts import docker_run, gpu_request, image_reference
+from repro_audit.facts import compose_build, docker_run, gpu_request, image_reference
+from repro_audit.facts.compose_build import inside
 from repro_audit.facts.container import Build, Container, EnvVar, GpuRequest, Healthcheck, Mount, Port, Setting
 from repro_audit.facts.input import ImageRef
 from repro_audit.facts.runtime_commands import of_service
@@ -23,7 +23,6 @@ from repro_audit.syntax.workflow import JobContainer, Workflow
 
 _Place = Callable[[Span, Source], Span]
 
-_REMOTE = re.compile(r"[a-z+]+://|git@|github\.com/|gitlab\.com/|bitbucket\.org/")
 _DEVCONTAINER_VARIABLE = re.compile(r"\$\{(?:localEnv|env):([^}:]+)(?::([^}]*))?\}")
 _EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 
@@ -33,10 +32,12 @@ _EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 
 def of_compose(file: compose.Compose, folder: str) -> tuple[Container, ...]:
     """A container for each service. `folder` is the file's own, relative to the project root ('' for the root)."""
-    return tuple(_service(file.source, service, folder) for service in file.services)
+    return tuple(_service(file, service, folder) for service in file.services)
 
 
-def _service(source: Source, service: compose.Service, folder: str) -> Container:
+def _service(file: compose.Compose, service: compose.Service, folder: str) -> Container:
+    source = file.source
+
     def place(span: Span, of: Source) -> Span:
         return span if of is source else service.span
 
@@ -50,7 +51,7 @@ def _service(source: Source, service: compose.Service, folder: str) -> Container
         return tuple(EnvVar(v.name, v.value.text if v.value else None, place(v.span, v.source)) for v in items)
 
     value = service.value
-    build = _build(service, folder, place, variables)
+    build = compose_build.of_service(file, service, folder, place, variables)
     runtime = value("runtime")
     gpus: list[GpuRequest] = []
     for request in service.device_requests:
@@ -117,45 +118,6 @@ def _image(source: Source, service: compose.Service, place: _Place) -> ImageRef 
         local=service.build is not None,
         platform=platform.text if platform else None,
     )
-
-
-def _build(
-    service: compose.Service, folder: str, place: _Place, variables: Callable[[Sequence[Variable]], tuple[EnvVar, ...]]
-) -> Build | None:
-    build = service.build
-    if build is None:
-        return None
-    base = folder
-    if build.source is not service.source:
-        # `extends` from another file: its paths are relative to that file.
-        base = posixpath.normpath(posixpath.join(folder, _relative(build.source.path, service.source.path)))
-    context = _inside(base, build.context.text if build.context else ".")
-    dockerfile: str | None = None
-    if build.dockerfile_inline is None and context is not None:
-        name = build.dockerfile.text if build.dockerfile else "Dockerfile"
-        dockerfile = _inside(context, name)
-    return Build(
-        context=context,
-        dockerfile=dockerfile,
-        target=build.target.text if build.target else None,
-        args=variables(build.args),
-        span=place(build.span, build.source),
-    )
-
-
-def _relative(path: str, start: str) -> str:
-    """The folder of one file as seen from the folder of another; both as reports name them."""
-    return posixpath.relpath(posixpath.dirname(path) or ".", posixpath.dirname(start) or ".")
-
-
-def _inside(folder: str, path: str | None) -> str | None:
-    """`path` from `folder`, relative to the project root; None for addresses and for what lies outside."""
-    if not path or "$" in path or _REMOTE.match(path) or path.startswith(("/", "~")):
-        return None
-    joined = posixpath.normpath(posixpath.join(folder, path.replace("\\", "/")))
-    if joined == "." or not joined:
-        return ""
-    return None if joined == ".." or joined.startswith("../") else joined
 
 
 def _healthcheck(check: compose.Healthcheck | None, place: _Place) -> Healthcheck | None:
@@ -233,8 +195,8 @@ def _devcontainer_build(file: Devcontainer, folder: str) -> Build | None:
         EnvVar(e.key.text, e.value.text if isinstance(e.value, Scalar) else None, e.key.span) for e in file.build_args
     )
     return Build(
-        context=_inside(folder, file.context.text if file.context else "."),
-        dockerfile=_inside(folder, file.dockerfile.text),
+        context=inside(folder, file.context.text if file.context else "."),
+        dockerfile=inside(folder, file.dockerfile.text),
         target=file.target.text if file.target else None,
         args=args,
         span=file.build_span or file.dockerfile.span,

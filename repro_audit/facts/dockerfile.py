@@ -77,7 +77,8 @@ def read(
 ) -> DockerfileFacts:
     """The facts of one Dockerfile, so far as they need no other file.
 
-    `build_args` are what its builds pass, `built` the full names of images that the project itself builds.
+    `build_args` are what its builds pass, `built` the full names of what its builds do not ask a registry for: images
+    that the project itself builds, and further contexts.
     """
     return _Reader(source, node, build_args or {}, built).read()
 

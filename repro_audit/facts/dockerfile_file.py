@@ -17,6 +17,7 @@ from repro_audit.facts.input import Package
 from repro_audit.facts.install import Taken, facts_of, taken_by
 from repro_audit.facts.instruction import Instruction
 from repro_audit.facts.mount import build_mounts
+from repro_audit.facts.named_context import named_contexts
 from repro_audit.facts.place import in_order
 from repro_audit.facts.stage import Stage
 from repro_audit.kind import DOUBTFUL
@@ -39,7 +40,8 @@ def read(project: Project, file: File, source: Source) -> FileFacts:
     """The facts of one Dockerfile: stages, instructions, commands, inputs and context files, in order of place."""
     node = dockerfile.parse(source)
     refused = (*node.errors, *check_instructions(node))
-    said = dockerfile_facts.read(source, node, _build_args(project, file), project.built_images())
+    given = project.built_images() | named_contexts(project, file.path, source)
+    said = dockerfile_facts.read(source, node, _build_args(project, file), given)
     context = _context(project, file, said)
     copies = _copies(said, context)
     there = _there(said, context)

@@ -32,10 +32,15 @@ class Project:
     """A tree of files and what they say.
 
     `files` are those to audit. `settings` are the configuration's values that rules ask about (`gpu.target`, ...).
+    `variables` are those of the environment that compose files are read with: none for an audit, which is to say the
+    same on every machine.
     """
 
-    def __init__(self, tree: Tree, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, tree: Tree, settings: Mapping[str, object] | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.tree = tree
+        self.variables: Mapping[str, str] = variables or {}
         self.settings: Mapping[str, object] = settings or {}
         self._by_path = {file.path: file for file in tree.files}
         self._facts: dict[str, FileFacts] = {}
@@ -44,6 +49,7 @@ class Project:
         self._stated: dict[str, tuple[object, tuple[Container, ...]]] = {}
         self._builds: dict[str, list[tuple[Build, Container]]] | None = None
         self._built: frozenset[str] | None = None
+        self._contexts: frozenset[str] | None = None
         self._ignore_files: dict[str, IgnoreFile | None] = {}
 
     @property
@@ -154,6 +160,15 @@ class Project:
                 if container.image is not None
             )
         return self._built
+
+    def contexts_of_workflows(self) -> frozenset[str]:
+        """The names that workflows and actions give to further contexts of their builds."""
+        if self._contexts is None:
+            from repro_audit.facts.named_context import of_workflow
+
+            sources = (self.source(file.path) for file in self.files if file.kind in ("workflow", "action"))
+            self._contexts = frozenset(name for source in sources if source is not None for name in of_workflow(source))
+        return self._contexts
 
     def stage(self, build: Build) -> Stage | None:
         """The stage that a `build:` section ends with, where its Dockerfile is part of the project."""

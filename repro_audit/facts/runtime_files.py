@@ -43,9 +43,9 @@ def stated(project: Project, file: File, source: Source) -> tuple[object, tuple[
 
 
 def _env_file(project: Project, folder: str) -> dict[str, str]:
-    """The values of the `.env` file that Compose reads from the folder of its file."""
+    """The values of the `.env` file that Compose reads from the folder of its file; the environment goes before it."""
     source = project.source(posixpath.join(folder, ".env"))
-    return interpolate.env_file(source) if source is not None else {}
+    return {**(interpolate.env_file(source) if source is not None else {}), **project.variables}
 
 
 def _merged(

@@ -11,13 +11,22 @@ from collections.abc import Mapping as Lookup
 from repro_audit.record import dataclass
 from repro_audit.source import Excerpt, Source, Span, join
 from repro_audit.syntax import compose_value, interpolate, yaml
-from repro_audit.syntax.compose_service import Build, Dependency, DeviceRequest, Extends, Healthcheck, Service
+from repro_audit.syntax.compose_service import (
+    Build,
+    BuildSecret,
+    Dependency,
+    DeviceRequest,
+    Extends,
+    Healthcheck,
+    Service,
+)
 from repro_audit.syntax.compose_value import CommandLine, PortMapping, Value, Variable, VolumeMount
 from repro_audit.syntax.error import Error
 from repro_audit.syntax.tree import Document, Entry, Mapping, Node, Scalar, Sequence, entries_of, items_of
 
 __all__ = [
     "Build",
+    "BuildSecret",
     "Compose",
     "Dependency",
     "DeviceRequest",
@@ -60,6 +69,9 @@ _SCALARS = (
     " mem_reservation pids_limit cpuset isolation"
 ).split()
 _LISTS = "cap_add cap_drop security_opt profiles tmpfs group_add expose links volumes_from dns extra_hosts".split()
+_BUILD_KEYS = frozenset(
+    "context dockerfile dockerfile_inline target args additional_contexts platforms network no_cache secrets".split()
+)
 _REQUEST_KEYS = frozenset(("driver", "count", "device_ids", "capabilities", "options"))
 
 
@@ -224,7 +236,18 @@ class _Reader:
             args=self.pairs(node.get("args")),
             additional_contexts=self.pairs(node.get("additional_contexts")),
             platforms=self.values(node.get("platforms")),
+            network=self.value(node.get("network")),
+            no_cache=self.value(node.get("no_cache")),
+            secrets=tuple(self.build_secrets(node.get("secrets"))),
+            others=tuple(n for n in _names(node) if n not in _BUILD_KEYS and not n.startswith("x-")),
         )
+
+    def build_secrets(self, node: Node | None) -> Iterator[BuildSecret]:
+        for item in items_of(node):
+            source, target = (item.get("source"), item.get("target")) if isinstance(item, Mapping) else (item, None)
+            name = self.value(source)
+            if name is not None:
+                yield BuildSecret(name, self.value(target))
 
     def env_files(self, node: Node | None) -> Iterator[Value]:
         for item in node.items if isinstance(node, Sequence) else (node,):
@@ -357,6 +380,10 @@ class _Reader:
             return Extends(service.shown, self.value(node.get("file")), node.span) if service else None
         value = self.value(node)
         return Extends(value.shown, None, value.span) if value else None
+
+
+def _names(node: Mapping) -> Iterator[str]:
+    return (entry.key.text for entry in node.entries)
 
 
 def _end(entry: Entry) -> int:

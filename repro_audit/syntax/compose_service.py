@@ -11,8 +11,18 @@ from repro_audit.syntax.tree import Entry, Mapping
 
 
 @dataclass(slots=True, frozen=True, eq=False)
+class BuildSecret:
+    """An entry of a build's `secrets`: the name at the top level, and the id that RUN knows it by."""
+
+    name: Value
+    target: Value | None = None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
 class Build:
-    """`build:`, short or long. Without `context` it is the file's own folder."""
+    """`build:`, short or long. Without `context` it is the file's own folder. `others` are the keys that are not among
+    the fields.
+    """
 
     span: Span
     source: Source
@@ -23,6 +33,10 @@ class Build:
     args: tuple[Variable, ...] = ()
     additional_contexts: tuple[Variable, ...] = ()
     platforms: tuple[Value, ...] = ()
+    network: Value | None = None
+    no_cache: Value | None = None
+    secrets: tuple[BuildSecret, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True, eq=False)

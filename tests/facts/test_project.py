@@ -9,7 +9,7 @@ import pytest
 from repro_audit.discover import discover
 from repro_audit.facts.container import Container
 from repro_audit.facts.context import ContextFile
-from repro_audit.facts.input import Package
+from repro_audit.facts.input import ImageRef, Package
 from repro_audit.facts.pin import Level
 from repro_audit.facts.project import Project
 from repro_audit.facts.stage import Stage
@@ -196,3 +196,28 @@ def test_a_list_of_packages_with_any_name_is_judged_when_something_installs_from
     said = made(tmp_path, {"Dockerfile": text, "deps.lst": "numpy\n"})
     (package,) = of_type(said, "Dockerfile", Package)
     assert (package.name, package.source.path.endswith("deps.lst")) == ("numpy", True)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "compose.yaml": "services:\n  a:\n    build:\n      context: .\n"
+            "      additional_contexts:\n        other: ./other\n"
+        },
+        {"compose.yaml": "services:\n  a:\n    build:\n      context: .\n      additional_contexts: ['other=../o']\n"},
+        {".github/workflows/a.yml": "jobs:\n  a:\n    steps:\n      - run: docker build --build-context other=o .\n"},
+        {
+            ".github/workflows/a.yml": "jobs:\n  a:\n    steps:\n      - uses: docker/build-push-action@v6\n"
+            "        with:\n          build-contexts: |\n            first=docker-image://alpine:3.20\n"
+            "            other=./o\n          push: false\n"
+        },
+        {"Dockerfile": "# docker build --build-context other=../o .\nFROM other AS a\nCOPY --from=other /x /x\n"},
+    ],
+    ids=["compose mapping", "compose list", "command in a workflow", "action", "comment"],
+)
+def test_the_name_of_a_further_context_is_no_image(tmp_path: Path, files: dict[str, str]) -> None:
+    text = "FROM other AS a\nCOPY --from=other /x /x\nRUN --mount=type=bind,from=other,target=/o true\nFROM another\n"
+    images = of_type(made(tmp_path, {"Dockerfile": text, **files}), "Dockerfile", ImageRef)
+    assert {image.local for image in images if image.image == "other"} == {True}
+    assert {image.local for image in images if image.image == "another"} <= {False}
