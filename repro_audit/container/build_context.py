@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from repro_audit.syntax.ignorefile import IgnoreFile
 
 _PIECE = 1 << 20
+# How a setting begins that names a further context, `NAME=PATH` from the context: its files count with the others.
+FOLDER = "folder "
 
 
 @dataclass(slots=True, frozen=True)
@@ -110,6 +112,10 @@ def digest(context: str, dockerfile: str, settings: Sequence[str] = (), *, apart
 
     for setting in settings:
         add("setting", setting)
+        if setting.startswith(FOLDER):
+            beside = os.path.join(context, setting[len(FOLDER) :].partition("=")[2])
+            for part in digest(beside, os.path.join(beside, "Dockerfile")):
+                add("context", part)
     for name in (dockerfile, f"{dockerfile}.dockerignore", os.path.join(context, ".dockerignore")):
         if os.path.isfile(name):
             add("build", _hash(name))

@@ -20,6 +20,7 @@ from repro_audit.container.process import Outcome, ProcessError, run, shielded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from repro_audit.container.engine_error import Attempt
     from repro_audit.container.engine_request import BuildRequest, RunRequest
     from repro_audit.container.engine_secrets import Redactor
 
@@ -47,9 +48,9 @@ class EngineInfo:
     """An engine that works here.
 
     `program` is how it is called. `builder` is `classic`, `buildkit` or `buildah`. `features` are among `secrets`,
-    `epoch` (SOURCE_DATE_EPOCH), `rewrite` (BuildKit's rewrite-timestamp and its like), `timestamp` (buildah's
-    `--timestamp`), `hostname`, `run`, `gpus`, `cdi`, `load` (a built image lands in its store), `archive` (a build
-    writes an archive without its store). `notes` tell what the user should know about it.
+    `contexts` (further ones of a build), `epoch` (SOURCE_DATE_EPOCH), `rewrite` (BuildKit's rewrite-timestamp and its
+    like), `timestamp` (buildah's `--timestamp`), `hostname`, `run`, `gpus`, `cdi`, `load` (a built image lands in its
+    store), `archive` (a build writes an archive without its store). `notes` tell what the user should know about it.
     """
 
     name: str
@@ -94,6 +95,8 @@ class Engine(ABC):
         # who is told of what is left behind
         self.tell: Callable[[str], None] = lambda _: None
         self._silent = False
+        # the engines that were to be taken before this one, had they worked
+        self.passed: tuple[Attempt, ...] = ()
 
     def build(
         self,
@@ -109,6 +112,8 @@ class Engine(ABC):
         request = request.checked()
         if request.secrets and "secrets" not in self.info.features:
             raise EngineError(f"{self.info} knows no build secrets; use BuildKit, podman or buildah")
+        if request.contexts and "contexts" not in self.info.features:
+            raise EngineError(f"{self.info} knows no further build contexts; use buildx, or a newer podman or buildah")
         if request.platform and self.info.builder == "classic":
             raise EngineError(f"{self.info} builds for its own platform only; use BuildKit, podman or buildah")
         if archive is not None:

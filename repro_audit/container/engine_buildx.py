@@ -54,20 +54,22 @@ def _inspect(program: tuple[str, ...], version: str) -> EngineInfo | Attempt:
         if told.timed_out:
             return Attempt("buildx", f"its builder does not answer (waited {told.seconds:.0f} s)", _START)
         if not told.ok:
-            return Attempt("buildx", told.last_line, _START)
+            return Attempt("buildx", f"its builder does not work: {told.last_line}", _START)
         found = {}
         for name, value in _FIELD.findall(told.stdout):
             found.setdefault(name.lower(), value)
         if found.get("status") in (None, "running"):
             break
     if found.get("status", "running") != "running" or "error" in found:
-        return Attempt("buildx", f"its builder is {found.get('error') or found.get('status')}", _START)
+        fault = found.get("error")
+        said = f"its builder does not work: {fault}" if fault else f"its builder is {found.get('status')}"
+        return Attempt("buildx", said, _START)
     driver = found.get("driver", "docker")
     buildkit = found.get("buildkit version") or found.get("buildkit") or ""
     words = version.split()
     client = next((word for word in words if word[:1] == "v" and word[1:2].isdigit()), words[1] if words[1:] else "?")
     docker = engine_docker.detect() if program[0] == "docker" or driver == "docker" else None
-    features = {"secrets", "hostname"}
+    features = {"secrets", "hostname", "contexts"}
     if number(buildkit) >= (0, 11):
         features.add("epoch")
     if driver != "docker":

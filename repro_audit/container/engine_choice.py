@@ -29,7 +29,9 @@ def choose(name: str = "auto", *, need: Collection[str] = ()) -> Engine:
         if lacking:
             attempts.append(Attempt(each, f"it cannot {', '.join(lacking)} here", "use another engine"))
             continue
-        return engine(found)
+        chosen = engine(found)
+        chosen.passed = tuple(attempts)
+        return chosen
     raise NoEngineError(attempts)
 
 

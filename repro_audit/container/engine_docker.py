@@ -68,7 +68,7 @@ def detect(program: str = PROGRAM) -> EngineInfo | Attempt:
         else:
             notes.append("the docker client has no buildx plugin: images are built with the classic builder")
     if builder == "buildkit" and has_plugin:
-        features.add("plugin")
+        features |= {"plugin", "contexts"}
         if "io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")):
             # only with containerd's image store does the daemon's BuildKit export, and date, files itself
             features |= {"archive"} | ({"rewrite"} if api >= (1, 45) else set())

@@ -19,6 +19,8 @@ _PLATFORM = re.compile(r"[a-z0-9][a-z0-9_.]*(?:/[a-z0-9][a-z0-9_.]*){0,2}")
 _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,255}")
 _GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9:_-]+(?:,[A-Za-z0-9:_-]+)*")
+_CONTEXT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,255}")
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+-]*://|git@)[!-~]+")
 _PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/_.:=@-]{0,255}")
 _MAX = 512
 
@@ -55,6 +57,16 @@ def is_argument(text: str) -> bool:
 def is_secret_id(text: str) -> bool:
     """Whether it can be the id of a build secret."""
     return _fits(_SECRET, text)
+
+
+def is_context(text: str) -> bool:
+    """Whether it can be the name of a further build context: a stage's or an image's."""
+    return _fits(_CONTEXT, text)
+
+
+def is_address(text: str) -> bool:
+    """Whether a build context is an address (`docker-image://`, `https://`, `git@`) rather than a folder."""
+    return _fits(_ADDRESS, text)
 
 
 def is_gpus(text: str) -> bool:

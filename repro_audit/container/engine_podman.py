@@ -23,6 +23,7 @@ _GET = {
     "podman": "install podman (https://podman.io/docs/installation)",
     "buildah": "install buildah (https://buildah.io)",
 }
+_CHROOT = "containers do not start here, so RUN gets a chroot: it sees this machine's network and processes"
 # The smallest program there is, to see whether containers start at all: an ELF file that calls exit(0).
 _EXIT = {
     "x86_64": (62, bytes.fromhex("31ffb83c0000000f05")),
@@ -54,14 +55,17 @@ def detect(name: str) -> EngineInfo | Attempt:
     features = {"secrets", "timestamp", "load"}
     if "--source-date-epoch" in helped.stdout and "--rewrite-timestamp" in helped.stdout:
         features |= {"epoch", "rewrite"}
+    if "--build-context" in helped.stdout:
+        features.add("contexts")
     if name == "podman":
         features |= {"run", "gpus", "cdi"}
-    plain = EngineInfo(name, (name,), version, "buildah", "", rootless, frozenset(features))
+    builder = str(host.get("buildahVersion") or "")[:40] if name == "podman" else ""
+    plain = EngineInfo(name, (name,), version, "buildah", builder, rootless, frozenset(features))
     problem = ""
     for isolation in (None, "chroot") if "BUILDAH_ISOLATION" not in os.environ else (None,):
-        notes = ("containers do not start here: RUN is only kept in a chroot",) if isolation else ()
+        notes = (_CHROOT,) if isolation else ()
         engine = Podman(
-            EngineInfo(name, (name,), version, "buildah", "", rootless, frozenset(features), isolation, notes)
+            EngineInfo(name, (name,), version, "buildah", builder, rootless, frozenset(features), isolation, notes)
         )
         failed = _trial(engine)
         if failed is None:

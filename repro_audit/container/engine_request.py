@@ -45,7 +45,7 @@ class BuildRequest:
     `epoch` is SOURCE_DATE_EPOCH, None for leaving times alone; with `rewrite` the files of the layers get no later
     time either, where the engine can. `network` is `default`, `none` or `host`. `hostname` is what RUN sees, where
     that can be chosen; `locale`, `zone` and `umask` hold for the engine's own program. `layers` is false where no step
-    is worth keeping.
+    is worth keeping. `contexts` are further ones by name, each a folder of this machine or an address.
     """
 
     context: str
@@ -64,6 +64,7 @@ class BuildRequest:
     zone: str | None = None
     umask: int = -1
     layers: bool = True
+    contexts: tuple[tuple[str, str], ...] = ()
 
     def checked(self) -> BuildRequest:
         """The request with absolute paths; raises EngineError where a name could be taken for something else."""
@@ -95,7 +96,8 @@ class BuildRequest:
             raise EngineError(f"{self.context}: the build context is no folder")
         if not os.path.isfile(dockerfile):
             raise EngineError(f"{self.dockerfile}: there is no such Dockerfile")
-        return replace(self, context=context, dockerfile=dockerfile)
+        contexts = tuple((name, _context(name, value)) for name, value in self.contexts)
+        return replace(self, context=context, dockerfile=dockerfile, contexts=contexts)
 
     def redactor(self) -> Redactor:
         """What keeps the values of secrets, and of build arguments that look like one, out of logs."""
@@ -128,6 +130,7 @@ class BuildRequest:
         for secret in self.secrets:
             source = f"src={os.path.abspath(secret.file)}" if secret.file is not None else f"env={secret.variable}"
             words.append(f"--secret={names.fields(f'id={secret.id}', source)}")
+        words += [f"--build-context={name}={value}" for name, value in self.contexts]
         words += [f"--target={self.target}"] if self.target else []
         words += [f"--platform={self.platform}"] if self.platform else []
         words += ["--no-cache"] if self.no_cache else []
@@ -142,6 +145,16 @@ class BuildRequest:
         if self.zone:
             found["TZ"] = self.zone
         return found
+
+
+def _context(name: str, value: str) -> str:
+    if not names.is_context(name):
+        raise EngineError(f"{name!r} is no valid name of a build context")
+    if names.is_address(value):
+        return value
+    if not os.path.isdir(value):
+        raise EngineError(f"the build context {name} is to be {value}, which is no folder")
+    return os.path.realpath(value)
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,5 +1,5 @@
-"""The names under which a Dockerfile's builds hand it further contexts: what `FROM name` and `COPY --from=name` then take
-is that folder or image, and none of a registry's. Called for each Dockerfile.
+"""The names under which a Dockerfile's builds hand it further contexts: what `FROM name` and `COPY --from=name` take
+then is that folder or image, and none of a registry's. Called for each Dockerfile.
 
 https://docs.docker.com/reference/cli/docker/buildx/build/#build-context
 """
