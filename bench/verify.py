@@ -2,7 +2,10 @@
 hundred, and compares.
 
     python bench/verify.py [--files 20000] [--megabytes 1000] [--compression none|gzip|zstd] [--layers 5] [--folder
-    DIR]
+    DIR] [--names 200] [--links 10] [--xattrs]
+
+`--names` is the length of paths in bytes, `--links` makes every tenth file a hard link, `--xattrs` gives each file
+attributes of its own.
 
 Every layer differs, so that both sides are read whole (shared layers are read only once). Peak memory is that of the
 process that compares.
@@ -56,7 +59,7 @@ class Counted:
             self.put(self.packer.flush())
 
 
-def write_image(folder, side, files, size, layers, compression):
+def write_image(folder, side, files, size, layers, compression, names=0, links=0, xattrs=False):
     """An OCI layout in `folder`; gives the number of unpacked bytes."""
     os.makedirs(f"{folder}/blobs/sha256")
     pool = random.Random(0).randbytes(8 << 20)
@@ -65,11 +68,25 @@ def write_image(folder, side, files, size, layers, compression):
         rng = random.Random(index)  # the same on both sides
         with open(f"{folder}/layer", "wb") as file:
             out = Counted(file, compression)
+            before = ""
             with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
                 for number in range(files // layers):
                     info = tarfile.TarInfo(
                         f"usr/lib/python3/site-packages/package{number % 400}/module_{index}_{number}.py"
                     )
+                    if names:
+                        # the last folder and the name itself are unlike those of any other file
+                        unlike = f"{rng.getrandbits(64):016x}" * (names // 16 + 1)
+                        info.name = f"{info.name[:-3]}/{unlike}"[: max(names, len(info.name))]
+                        info.name = "/".join(info.name[at : at + 200] for at in range(0, len(info.name), 200))
+                    if xattrs:
+                        info.pax_headers["SCHILY.xattr.user.origin"] = f"{number} " + "x" * 40
+                        info.pax_headers["SCHILY.xattr.security.capability"] = f"{rng.getrandbits(256):064x}"
+                    if links and number and number % links == 0:
+                        info.type, info.linkname = tarfile.LNKTYPE, before
+                        tar.addfile(info)
+                        continue
+                    before = info.name
                     info.size = int(rng.expovariate(files / size)) if number else 1 << 20
                     info.mtime = 1_700_000_000 + (side if number % 50 == 0 else 0)
                     start = rng.randrange(4 << 20)
@@ -131,6 +148,9 @@ def main():
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--compression", choices=["none", "gzip", "zstd"], default="gzip")
+    parser.add_argument("--names", type=int, default=0, metavar="BYTES")
+    parser.add_argument("--links", type=int, default=0, metavar="N")
+    parser.add_argument("--xattrs", action="store_true")
     parser.add_argument("--folder", help="where the archives are written (removed at the end)")
     parser.add_argument("--compare", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -143,7 +163,15 @@ def main():
         total = 0
         for side, folder in enumerate(sides):
             total += write_image(
-                folder, side, options.files, options.megabytes * 10**6, options.layers, options.compression
+                folder,
+                side,
+                options.files,
+                options.megabytes * 10**6,
+                options.layers,
+                options.compression,
+                options.names,
+                options.links,
+                options.xattrs,
             )
         done = subprocess.run(
             [sys.executable, __file__, "--compare", *sides], capture_output=True, text=True, check=True, env=os.environ

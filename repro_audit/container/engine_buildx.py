@@ -16,6 +16,7 @@ from repro_audit.container.process import Outcome, ProcessError, run
 _GET = "install buildx (https://docs.docker.com/build/install-buildx/)"
 _START = "start a builder: `docker buildx create --use --bootstrap`"
 _FIELD = re.compile(r"^(\w[\w ]*?):[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
+_NEVER = re.compile(r"^ > \[internal\] (?:waiting for connection|booting buildkit)", re.MULTILINE)
 _GONE = (
     "rpc error: code = Unavailable",
     "failed to list workers",
@@ -119,6 +120,8 @@ class Buildx(Docker):
 
     def _problem(self, done: Outcome) -> str | None:
         problem = super()._problem(done)
+        if problem is None and not done.ok and _NEVER.search(done.stderr[-4000:]):
+            return f"the builder could not be reached: {done.last_line}"
         if problem is None and not done.ok:
             last = "\n".join(done.stderr.strip().splitlines()[-3:])
             if any(sign in last for sign in _GONE) and " > [" not in done.stderr[-4000:]:

@@ -253,6 +253,23 @@ def test_a_build_that_talks_without_end_and_bytes_of_no_text_takes_little_memory
     assert "the build failed" in capsys.readouterr().out
 
 
+def test_a_builder_that_is_gone_between_two_builds_is_no_failed_build(
+    stand: Stand, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand(
+        "buildx",
+        """case "$1" in
+version) echo github.com/docker/buildx v0.38.2 abc ;;
+inspect) printf 'Name: x\\nDriver: remote\\nStatus: running\\nBuildKit version: v0.34.2\\n' ;;
+build) printf '#0 building with "x" instance using remote driver\\n\\n#1 [internal] waiting for connection\\n' >&2
+printf '#1 ERROR: context deadline exceeded\\n------\\n > [internal] waiting for connection:\\n------\\n' >&2
+echo 'ERROR: failed to build: context deadline exceeded' >&2; exit 1 ;;
+esac""",
+    )
+    assert main(["build", str(project), "--engine=buildx"]) == 2
+    assert "the builder could not be reached" in capsys.readouterr().err
+
+
 def test_answers_are_read_whatever_they_are() -> None:
     assert document('{"a": 1}') == {"a": 1}
     assert [document(text) for text in ("", "[]", "1", "{", "[" * 200_000, '{"a":' * 50_000, "\0")] == [None] * 7
