@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.container.build_log import FailedStep, failed_step
-from repro_audit.container.failure_kind import KINDS, classify, shortened
+from repro_audit.container.failure_kind import KINDS, classify, shortened, silent
 from repro_audit.container.failure_sign import Sign
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ _QUOTED = re.compile(r"\"((?:\\.|[^\"\\]){2,200})\"|'([^']{2,200})'|`([^`]{2,200
 _TOLD = re.compile(r"[^\s\"'`()\[\]{}<>,;:=]{3,}")
 _TRACE = re.compile(r"^\++ (\S.*)$")
 _TRIGGERS = ("ONBUILD ", "RUN ", "COPY ", "ADD ", "WORKDIR ")
+_COMPLAINT = re.compile(
+    r"(?i)\b(?:error|err!|fatal|fail(?:ed|ure)?|panic|exception|traceback|invalid|unknown|missing|unexpected|critical|usage)\b|"
+    r"(?i:\b(?:not|no such|can't|cannot|couldn't|unable|denied|unsupported)\b)|\w(?:Error|Exception)\b"
+)
 _SHOWN = 8
+_TAIL = 40
 _LONG = 400
 _ALIKE = 0.5
 
@@ -50,6 +55,7 @@ def diagnose(log: str, dockerfile: Dockerfile | None = None) -> Failure:
     """Why the build with this log failed. Never raises; the worst answer is `command-failed` with the last lines."""
     failed = failed_step(log)
     sign, evidence = classify(failed.said, failed.ran)
+    sign = sign or silent(failed.step, [shown for _, shown in failed.said])
     found = _instruction(dockerfile, failed) if dockerfile is not None else None
     step, line, end, at = failed.step, failed.line, failed.line, None
     if dockerfile is not None and found is None and failed.line is not None:
@@ -71,9 +77,9 @@ def diagnose(log: str, dockerfile: Dockerfile | None = None) -> Failure:
             at = _within(dockerfile, found, [shown for _, shown in failed.said], evidence)
     if not evidence:
         said = [shown for _, shown in failed.said if shown.strip()]
-        # without a step it is all that the engine ever said
-        errors = [text for text in said if "rror" in text] if not failed.step else []
-        evidence = shortened((errors or said)[-_SHOWN:])
+        # causes stand before sums, and both before what helps nobody
+        errors = [text for text in said[-_TAIL:] if _COMPLAINT.search(text)]
+        evidence = shortened(errors or said[-_SHOWN:])
     kind = sign.kind if sign is not None else "command-failed"
     summary, remedy = KINDS[kind]
     return Failure(

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 _KIT_HEAD = re.compile(r"^ > (?:\[([^\]]*)\] ?)?(.*?):?\s*$")
 _KIT_LINE = re.compile(r"^\s*(\d+) \| >>> ?(.*)$")
-_KIT_SOURCE = re.compile(r"^\s*\d+ \| ")
-_KIT_OUTPUT = re.compile(r"^#(\d+) (?:\d+\.\d+ )?(.*)$")
-_KIT_TIME = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ |sha256:\w+$)?")
+_KIT_SOURCE = re.compile(r"^\s*\d* ?\|(?: |$)")
+_KIT_OUTPUT = re.compile(r"^#(\d+) (?:\d+\.\d+(?: |$))?(.*)$")
+_KIT_FAILED = re.compile(r"^#(\d+) ERROR: ")
+_KIT_TIME = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+(?: |$)|sha256:\w+$)?")
 _KIT_STAGE = re.compile(r"^(?:(\S+) +)?\d+/\d+$")
 _STEP = re.compile(r"^(?:\[(\d+)/\d+\] )?(?:STEP|Step) (\d+)(?:/\d+)? ?: (.*)$")
 _PARSE_LINE = re.compile(r"parse error(?: on)? line (\d+)|StartLine:(\d+)", re.IGNORECASE)
 _NOISE = re.compile(
-    r"^(?:Sending build context|Removing intermediate| ?-+>|DEPRECATED:|subprocess exited|time=\"|-{4,}$|"
+    r"^(?:Sending build context| ?=> | *\d+ warnings? found| - [A-Z][A-Za-z]+: .*\(line \d+\)|WARNING: current commit|"
+    r"\[ERROR\]\W*(?:$|To see the full|Re-run Maven|For more information|After correcting|\[Help|Help \d)|"
+    r"View build details|(?:ERROR: )?Service '\S+' failed to build ?: Build failed$|docker-desktop://|\W*$|"
+    r"Removing intermediate| ?-+>|DEPRECATED:|subprocess exited|time=\"|-{4,}$|"
     r"\[[^]]*\d+/\d+\] |\[internal\]|"
     r"Install the buildx|https://docs\.docker|\s*BuildKit is currently|\s*environment-variable|CANCELED$|sha256:|DONE |"
     r"WARNING: No output|[^ ]+:\d+$|exporting|naming to|CACHED$|transferring|# Executing \d+ build trigger|"
@@ -32,15 +36,26 @@ _RAN = re.compile(
 )
 # how builders begin the last line of every failed build
 _PREFIX = re.compile(
-    r"^(?:ERROR: |Error: )?(?:failed to build: )?(?:failed to solve(?: with frontend [\w.]+)?: )?"
-    r"(?:failed to create LLB definition: )?(?:rpc error: code = Unknown desc = )?(?:Error response from daemon: )?"
+    r"^(?:ERROR: |Error: )?(?:buildx failed with: (?:ERROR: )?)?(?:Service '[^']*' failed to build ?: |"
+    r"target \S+: |INFO\[\d+\] )?"
+    r"(?:failed to build: )?(?:failed to solve(?: with frontend [\w.]+)?: )?"
+    r"(?:failed to (?:create LLB definition|build LLB): )?(?:rpc error: code = Unknown desc = )?"
+    r"(?:Error response from daemon: )?(?:error (?=building at STEP))?"
 )
 _QUOTING = re.compile(r"^(?:building at STEP|process|executor failed running|The command) ")
 _ENDED = re.compile(r"^process .* did not complete successfully: |^building at STEP .*?\": ")
 _REF = re.compile(r"(?:failed to calculate checksum )?of ref \S+: ")
+# colours, and what programs that run builds put before each line: the time, a step of theirs
+_BEFORE = re.compile(
+    r"^(?:(?:\[?\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?\s|\s*\[exec\] ?|\d+>(?=\S|"
+    r" --->))\s?"
+)
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\[(?:0|91)m")
 # what the shell shows with `set -x`
 _TRACE = re.compile(r"^\++ \S")
 _SPACE = re.compile(r"\s+")
+_LONG = 20_000
+_MANY = 20_000
 _WRAPPED = re.compile(
     r'^(?:(?:error: )?(?:building at STEP|process|executor failed running|The command) ?.*?[\'"\]]?:? ?)?'
     r"((?:returned a )?(?:exit (?:code|status)|non-zero code):? \d+)$",
@@ -66,7 +81,8 @@ class FailedStep:
 
 def failed_step(log: str) -> FailedStep:
     """What the end of the log tells."""
-    lines = log.splitlines()
+    log = _COLOUR.sub("", log) if "[" in log else log
+    lines = [_BEFORE.sub("", text[:_LONG]) for text in log.splitlines()]
     line = next((int(told[1]) for told in map(_KIT_LINE.match, lines) if told), None) or _parse_line(lines)
     for at in range(len(lines) - 1, -1, -1):
         head = _KIT_HEAD.match(lines[at])
@@ -96,7 +112,7 @@ def _found(
     ran = any(_RAN.search(text) for text in said[-20:])
     # the step itself is quoted in errors: what it says there is no sign of anything
     quoted = _squeezed(step)
-    read = tuple(_read(text, quoted) for text in said)
+    read = tuple(_read(text, quoted) for text in said[-_MANY:])
     return FailedStep(step, read, line, ran, stage, number, stage_at)
 
 
@@ -135,6 +151,8 @@ def _vertex(lines: Sequence[str], label: str, at: int) -> list[str]:
         found = _KIT_OUTPUT.match(text)
         if found and found[2] == label:
             number = found[1]
+    if number is None:
+        number = next((told[1] for told in map(_KIT_FAILED.match, reversed(lines[:at])) if told), None)
     said: list[str] = []
     seen: set[str] = set()
     for index, text in enumerate(lines):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from repro_audit.container.failure_sign import SIGNS, Sign
+from repro_audit.container.failure_sign import Sign
+from repro_audit.container.failure_sign_machine import MACHINE
+from repro_audit.container.failure_sign_package import PACKAGES
+from repro_audit.container.failure_sign_program import PROGRAMS
+from repro_audit.container.failure_sign_source import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,10 +47,12 @@ KINDS: dict[str, tuple[str, str]] = {
     "engine": ("the engine could not start a container", "see what it says below; try another one with `--engine`"),
     "command-failed": ("a command failed", "the lines above say what it said"),
 }
+# Tried in this order: what stands first explains what stands later (a network that is down makes packages "not found").
+SIGNS = (*MACHINE, *SOURCES, *PACKAGES, *PROGRAMS)
 _TAIL = 60
 _SHOWN = 8
 _CUT = 600
-_ALL = 5000
+_ALL = 250_000
 
 
 def classify(said: Sequence[tuple[str, str]], ran: bool) -> tuple[Sign | None, tuple[str, ...]]:
@@ -56,7 +62,7 @@ def classify(said: Sequence[tuple[str, str]], ran: bool) -> tuple[Sign | None, t
     tells whether a command of the image ran and failed, so that what looks like a complaint of the builder is not.
     """
     once = dict.fromkeys((bare[:_CUT], shown[:_CUT]) for bare, shown in said if bare)
-    said = list(once)[-_ALL:]
+    said = _latest(list(once))
     for lines, all_of_it in ((said[-_TAIL:], False), (said, True)):
         for sign in SIGNS:
             if sign.by == ("builder" if ran else "command"):
@@ -68,6 +74,29 @@ def classify(said: Sequence[tuple[str, str]], ran: bool) -> tuple[Sign | None, t
         if all_of_it or len(said) <= _TAIL:
             break
     return None, ()
+
+
+# what the status says where `wget --quiet` or `curl --silent` say nothing: the kind, and a message that means the same
+_WGET = {
+    "4": "connection failed",
+    "5": "certificate verification failed",
+    "6": "401 Unauthorized",
+    "8": "404 Not Found",
+}
+_CURL = {"6": "connection failed", "7": "connection failed", "18": "connection failed", "22": "404 Not Found"}
+_CURL |= {"28": "connection failed", "35": "connection failed", "52": "connection failed", "56": "connection failed"}
+_CURL |= {"60": "certificate verification failed"}
+
+
+def silent(command: str, said: Sequence[str]) -> Sign | None:
+    """The sign that stands for the exit status of a download that said nothing."""
+    statuses = [told[1] for told in map(_STATUS.match, said) if told]
+    if not statuses or any(text.strip() and not _STATUS.match(text) for text in said):
+        return None
+    for program, meant in (("wget", _WGET), ("curl", _CURL)):
+        if program in command and statuses[-1] in meant:
+            return next((sign for sign in SIGNS if sign.pattern.search(meant[statuses[-1]])), None)
+    return None
 
 
 def _exact(sign: Sign, lines: Sequence[tuple[str, str]]) -> Sign:
@@ -84,10 +113,24 @@ def _exact(sign: Sign, lines: Sequence[tuple[str, str]]) -> Sign:
 _CONDA_PIN = re.compile(r"\s*- \S*[=<>]\S")
 
 
+def _latest(said: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The last lines, as many as may be read for signs: a log can be written to make that slow."""
+    left = _ALL
+    for at in range(len(said) - 1, -1, -1):
+        left -= len(said[at][0]) + 10
+        if left < 0:
+            return said[at + 1 :]
+    return said
+
+
+_STATUS = re.compile(r"^(?:returned a )?(?:exit (?:code|status)|non-zero code):? (\d+)$")
+
+
 def shortened(lines: Sequence[str]) -> tuple[str, ...]:
     """Each line once, and of many the first ones and the last: causes stand first, sums last."""
     once: list[str] = []
-    for line in lines:
+    told = [line for line in lines if not _STATUS.match(line)]
+    for line in told or lines:
         # builders say it again with more words before it
         if line and not any(line.endswith(kept) or kept.endswith(line) for kept in once):
             once.append(line)

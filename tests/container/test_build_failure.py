@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,30 @@ SAID = {
     "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.": "package-version-gone",
     "toomanyrequests: You have reached your pull rate limit.": "network",
     "error: unknown flag: --foo": "command-failed",
+    "/usr/bin/env: 'python': No such file or directory": "program-not-found",
+    "FileNotFoundError: [Errno 2] No such file or directory: 'git'": "program-not-found",
+    "FileNotFoundError: [Errno 2] No such file or directory: 'x.txt'\nerror: subprocess-exited-with-error": "file-not-found",
+    "node: error while loading shared libraries: libx.so.7: cannot open shared object file: No such file or directory": (
+        "program-not-found"
+    ),
+    "/bin/sh: 1: -y: not found": "syntax",
+    "/bin/sh: 1: Bad substitution": "syntax",
+    "./run.sh: 2: set: Illegal option -": "syntax",
+    '/usr/bin/tool: line 1: syntax error: unexpected word (expecting ")")': "wrong-architecture",
+    "gzip: stdin: not in gzip format\ntar: Child returned status 1": "file-not-found",
+    "go: go.mod requires go >= 1.24.0 (running go 1.23.8; GOTOOLCHAIN=local)\nmake: *** [x] Error 1": (
+        "package-version-gone"
+    ),
+    'error x@1.0.0: The engine "node" is incompatible with this module. Expected version ">=18". Got "12"': (
+        "package-version-gone"
+    ),
+    "npm WARN EBADENGINE Unsupported engine {\nassertion failed": "command-failed",
+    "./errors.go:401:3: undefined: x": "compiler",
+    "=== 3 failed, 10 passed in 4.20s ===": "command-failed",
+    "cp: cannot stat 'x': No such file or directory\nmake: *** [Makefile:3: all] Error 1": "file-not-found",
+    "/usr/lib/python3/x.py: Task 'x' not found in the project": "command-failed",
+    "[ERROR] Could not find artifact org.example:x:jar:1.0 in central (https://example.org)": "package-version-gone",
+    "Could not transfer artifact org.example:x:jar:1.0 from/to central (https://example.org): Transfer failed": "network",
 }
 
 
@@ -203,11 +228,64 @@ def test_a_builder_that_names_no_place_is_helped_by_the_file() -> None:
     assert (failure.kind, failure.line) == ("syntax", 3)
 
 
+def test_a_download_that_says_nothing_is_told_by_its_exit_status() -> None:
+    def ended(command: str, status: int) -> str:
+        wrapped = f"The command '/bin/sh -c {command}' returned a non-zero code: {status}"
+        return diagnose(f"Step 2/2 : RUN {command}\n ---> Running in 0123456789ab\n{wrapped}\n").kind
+
+    assert ended("wget -q https://example.org/x", 4) == "network"
+    assert ended("wget -q https://example.org/x", 8) == "file-not-found"
+    assert ended("curl -sfO https://example.org/x", 6) == "network"
+    assert ended("curl -sfO https://example.org/x", 1) == "command-failed"
+    assert ended("bundle install", 7) == "command-failed"
+
+
+def test_what_compose_says_of_a_service_is_no_compiler() -> None:
+    log = STEP + "boom\nERROR: Service 'web' failed to build: The command '/bin/sh -c x' returned a non-zero code: 1\n"
+    failure = diagnose(log + "ERROR: Service 'web' failed to build : Build failed\n")
+    assert failure.kind == "command-failed"
+    assert "boom" in failure.evidence
+
+
+def test_the_time_before_each_line_is_not_read() -> None:
+    log = "2024-03-01T10:00:00.123Z Step 2/2 : RUN make\n2024-03-01T10:00:01.5Z ELF: not found\n10:00:02 boom\n"
+    failure = diagnose(log)
+    assert (failure.step, failure.kind) == ("RUN make", "wrong-architecture")
+
+
+def test_a_vertex_whose_beginning_is_cut_off_is_found_by_its_error() -> None:
+    log = "#7 0.1 no space left on device\n#8 0.2 cat: /x: No such file or directory\n#8 ERROR: exit code: 1\n"
+    assert diagnose(log + "------\n > [2/2] RUN two:\n------\n").kind == "file-not-found"
+
+
+def test_a_network_that_came_back_does_not_explain_the_failure() -> None:
+    said = "info There appears to be trouble with your network connection. Retrying...\nx.c:1:1: error: expected ';'\n"
+    assert diagnose(STEP + said).kind == "compiler"
+
+
+def test_where_nothing_is_known_the_complaints_are_shown_and_not_the_status() -> None:
+    said = ["reading", "error: the frobnicator is not set", *(f"at frame {number}" for number in range(20))]
+    log = STEP + "\n".join(said) + "\nThe command '/bin/sh -c x' returned a non-zero code: 1\n"
+    assert diagnose(log).evidence == ("error: the frobnicator is not set",)
+
+
 @given(st.text(max_size=400))
 def test_any_log_gives_an_answer(log: str) -> None:
     assert diagnose(log, TREE).kind in KINDS
 
 
-def test_a_long_log_takes_no_time() -> None:
-    log = STEP + ("Failed to fetch " + "a" * 3000 + "\n") * 2000
+@pytest.mark.parametrize("line", ["Failed to fetch " + "a" * 3000, "could not find " + "a/" * 500, "'/" * 400])
+def test_a_long_log_takes_no_time(line: str) -> None:
+    log = STEP + "\n".join(f"{line} {number}" for number in range(3000))
+    began = time.perf_counter()
     assert diagnose(log, TREE).kind in KINDS
+    assert time.perf_counter() - began < 60
+
+
+def test_ten_megabytes_of_output_are_read_in_seconds() -> None:
+    log = STEP + "".join(
+        f"compiling unit {number} with a long enough name to fill a line\n" for number in range(150_000)
+    )
+    began = time.perf_counter()
+    assert diagnose(log, TREE).kind == "command-failed"
+    assert time.perf_counter() - began < 30
