@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,6 +15,14 @@ from repro_audit.cli.build import chosen, explained
 from repro_audit.cli.build_options import LIMIT_HELP, BuildOptions, Network, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
+from repro_audit.cli.verify_conditions import (
+    VARIATIONS,
+    dating,
+    epoch_of,
+    told_epoch,
+    told_variations,
+    varied,
+)
 
 if TYPE_CHECKING:
     from repro_audit.cli.build_plan import Plan
@@ -23,11 +31,10 @@ if TYPE_CHECKING:
     from repro_audit.container.engine_request import BuildRequest
     from repro_audit.container.engine_secrets import Redactor
     from repro_audit.verify.causes.evidence import Varied
+    from repro_audit.verify.circumstances import Circumstances
     from repro_audit.verify.comparison import Comparison
     from repro_audit.verify.instruction import InstructionPlace
 
-VARIATIONS = ("time", "directory", "order", "umask", "hostname", "locale", "checkout")
-_USUAL = VARIATIONS[:-1]
 # Seconds between the end of one build and the beginning of the other: clocks that count in twos show another time.
 _APART = 2.1
 
@@ -39,6 +46,14 @@ class Format(str, enum.Enum):
     json = "json"
     markdown = "markdown"
     html = "html"
+
+
+class Color(str, enum.Enum):
+    """Whether the text has colours."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
 
 
 @with_build_options
@@ -68,6 +83,7 @@ def command(
     format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
     record: Annotated[str | None, typer.Option(help="Keep the result for `check --record`.", metavar="FILE")] = None,
+    color: Annotated[Color, typer.Option(help="Colours: on a terminal, always or never.")] = Color.auto,
 ) -> int:
     """Build twice and compare every file: is the image the same when it is built again?
 
@@ -82,30 +98,25 @@ def command(
         raise CannotError("--image needs --against: the image or archive to compare it with")
     if image is not None and record is not None:
         raise CannotError("--record needs a build: an image says nothing of the files it was made from")
-    varied = _varied(vary)
+    if image is not None and (build.context is not None or build.service is not None):
+        raise CannotError("verify compares one thing: what a context or --service builds, or --image")
+    asked = varied(vary)
+    look = _Look(format, output, strict, color.value)
     with interruptible():
         try:
             if image is not None and against is not None:
-                return _report(_images(image, against, build.engine.value, build.platform), {}, format, output, strict)
+                return look.report(_images(image, against, build.engine.value, build.platform), {})
             from repro_audit.cli.build_plan import plan
 
             planned = plan(build, network=network.value, no_cache=True)
-            run = _Run(planned, varied, source_date_epoch, against, build.quiet, timeout)
-            return run.go(chosen(build.engine.value), record, format, output, strict)
+            run = _Run(planned, asked, source_date_epoch, against, build.quiet, timeout)
+            return run.go(chosen(build.engine.value), record, look)
         except (EngineError, ArchiveError) as error:
             raise CannotError(str(error)) from None
-
-
-def _varied(text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return _USUAL
-    if text in ("all", "none"):
-        return VARIATIONS if text == "all" else ()
-    asked = tuple(part.strip() for part in text.split(","))
-    for each in asked:
-        if each not in VARIATIONS:
-            raise CannotError(f"--vary {each}: there are {', '.join(VARIATIONS)}, all and none")
-    return asked
+        except OSError as error:
+            if error.filename is None:  # nobody reads what is printed, or the like
+                raise
+            raise CannotError(f"{error.filename}: {error.strerror}") from None
 
 
 class _Run:
@@ -120,29 +131,20 @@ class _Run:
         quiet: bool,
         timeout: float | None,
     ) -> None:
-        from repro_audit.container.build_context import commit_time
-
         self.planned = planned
         self.varied = varied
         self.against = against
         self.quiet = quiet
         self.timeout = timeout
-        self.said_by = "given"
-        if epoch is None:
-            given = os.environ.get("SOURCE_DATE_EPOCH", "")
-            if given.isascii() and given.isdecimal():
-                epoch, self.said_by = int(given), "from the environment"
-            else:
-                epoch, self.said_by = commit_time(planned.request.context), "the last commit"
-        self.epoch = epoch
+        self.epoch, self.said_by = epoch_of(epoch, planned.request.context)
 
-    def go(self, engine: Engine, record: str | None, format: Format, output: str | None, strict: bool) -> int:
+    def go(self, engine: Engine, record: str | None, look: _Look) -> int:
         """Build, compare, report; gives the exit status."""
         from repro_audit.container.build_context import digest
         from repro_audit.container.engine import scratch
 
         request = self.planned.request
-        inputs = digest(request.context, request.dockerfile, self.planned.settings, apart=_made(record, output))
+        inputs = digest(request.context, request.dockerfile, self.planned.settings, apart=_made(record, look.output))
         with scratch() as folder:
             first = replace(request, epoch=self.epoch, rewrite=True)
             left = os.path.join(folder, "first.tar")
@@ -163,21 +165,19 @@ class _Run:
             if built is None:
                 return 2
             conditions = self._conditions(engine, built, varied)
-            comparison = _named(
-                _compared(
-                    left,
-                    right,
-                    _places(self.planned),
-                    request.platform,
-                    _changed(copied, second, self.varied),
-                    request.redactor(),
-                ),
-                self.against or "first build",
-                "second build" if self.against is None else "fresh build",
-            )
+            from repro_audit.cli.verify_places import places
+            from repro_audit.verify.circumstances import Circumstances
+
+            dated = (dating(self.epoch, built), self.epoch)
+            circumstances = Circumstances("builds", ("the first build", "the second build"), *dated)
+            if self.against is not None:
+                circumstances = Circumstances("fresh", (self.against, "the fresh build"), *dated)
+            changed = _changed(copied, second, self.varied)
+            made = places(self.planned)
+            comparison = _compared(left, right, circumstances, made, request.platform, changed, request.redactor())
         if record is not None:
-            self._keep(record, comparison, inputs, conditions, output)
-        return _report(comparison, conditions, format, output, strict)
+            self._keep(record, comparison, inputs, conditions, look.output)
+        return look.report(comparison, conditions)
 
     def _build(self, engine: Engine, request: BuildRequest, archive: str, title: str) -> Built | None:
         from repro_audit.cli.build_display import display
@@ -194,29 +194,10 @@ class _Run:
         note("nothing to compare: the build failed")
         return None
 
-    def _conditions(self, engine: Engine, built: Built, varied: tuple[str, ...]) -> dict[str, str]:
+    def _conditions(self, engine: Engine, built: Built, asked: tuple[str, ...]) -> dict[str, str]:
         """What was in force, as reports show it."""
-        found = {"engine": str(engine.info)}
-        if self.epoch is None:
-            found["SOURCE_DATE_EPOCH"] = "not in force: no commit tells a time, and none was given"
-        elif not built.in_force:
-            found["SOURCE_DATE_EPOCH"] = f"not in force: {engine.info} does not know it; {_DATING}"
-        else:
-            found.update(built.in_force)
-            for name in ("SOURCE_DATE_EPOCH", "--timestamp"):
-                if name in found:
-                    found[name] = f"{found[name]} ({self.said_by})"
-            if "rewrite-timestamp" not in found and "--timestamp" not in found:
-                found["rewrite-timestamp"] = f"not in force: {engine.info} does not know it; {_DATING}"
-        if self.against is None:
-            shown = [each for each in varied if each != "hostname" or "hostname" in engine.info.features]
-            found["varied"] = ", ".join(_VARIED[each] for each in shown) or "nothing"
-            if "time" in varied:
-                found["not varied"] = "the day and year: containers have the clock of the machine"
-            if varied and "checkout" not in varied:
-                permissions = "the permissions that a checkout gives files (--vary=all)"
-                found["not varied"] = "; ".join(filter(None, (found.get("not varied"), permissions)))
-        return found
+        found = {"engine": str(engine.info), **told_epoch(self.epoch, self.said_by, built, engine.info)}
+        return found | (told_variations(asked, engine.info) if self.against is None else {})
 
     def _keep(
         self, path: str, comparison: Comparison, inputs: Inputs, conditions: dict[str, str], output: str | None
@@ -246,22 +227,6 @@ class _Run:
                 note(f"{each}: the Dockerfile copies it into the image; list it in .dockerignore")
 
 
-# Who can give every file of an image the time of the commit.
-_DATING = (
-    "what does: a builder of its own (`docker buildx create --use`), Docker 26 or newer with containerd's image store, "
-    "podman, buildah"
-)
-_VARIED = {
-    "time": "time (some seconds)",
-    "directory": "build directory",
-    "order": "order of files on disk",
-    "umask": "umask of the engine's program",
-    "hostname": "hostname",
-    "locale": "locale and time zone of the engine's program",
-    "checkout": "the permissions of the files, as a checkout under another umask has them",
-}
-
-
 def _made(*paths: str | None) -> list[str]:
     """The files that this run writes."""
     return [path for path in paths if path is not None and path != "-"]
@@ -276,7 +241,6 @@ def _copied(request: BuildRequest, folder: str, varied: tuple[str, ...], *, seco
     from repro_audit.container.build_context import copy
 
     if {"directory", "order", "checkout"} & set(varied):
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
         umask = (_CHECKOUTS[1] if second else _CHECKOUTS[0]) if "checkout" in varied else None
         own = copy(request.context, request.dockerfile, folder, backwards=second and "order" in varied, umask=umask)
         request = replace(request, context=folder, dockerfile=own)
@@ -297,11 +261,12 @@ def _clear(folder: str) -> None:
 
 def _images(image: str, against: str, engine: str, platform: str | None) -> Comparison:
     from repro_audit.container.engine import scratch
+    from repro_audit.verify.circumstances import Circumstances
 
     with scratch() as folder:
-        left = _archive(against, engine, os.path.join(folder, "first.tar"), platform)
-        right = _archive(image, engine, os.path.join(folder, "second.tar"), platform)
-        return _named(_compared(left, right, [], platform), against, image)
+        left = _archive(image, engine, os.path.join(folder, "first.tar"), platform)
+        right = _archive(against, engine, os.path.join(folder, "second.tar"), platform)
+        return _compared(left, right, Circumstances("images", (image, against)), [], platform)
 
 
 def _archive(name: str, engine: str, target: str, platform: str | None) -> str:
@@ -322,6 +287,7 @@ def _archive(name: str, engine: str, target: str, platform: str | None) -> str:
 def _compared(
     left: str,
     right: str,
+    circumstances: Circumstances,
     places: list[InstructionPlace],
     platform: str | None,
     varied: Varied | None = None,
@@ -331,7 +297,12 @@ def _compared(
     from repro_audit.verify.explain import verify_archives
 
     mask = (redactor or Redactor()).text
-    return verify_archives(left, right, places, platform=platform, varied=varied, mask=mask)
+    found = verify_archives(
+        left, right, places, platform=platform, varied=varied, mask=mask, circumstances=circumstances
+    )
+    # names that say something once the archives are gone
+    first, second = (name.removeprefix("the ") for name in circumstances.names)
+    return replace(found, left=replace(found.left, where=first), right=replace(found.right, where=second))
 
 
 def _changed(first: BuildRequest | None, second: BuildRequest, varied: tuple[str, ...]) -> Varied | None:
@@ -350,32 +321,21 @@ def _changed(first: BuildRequest | None, second: BuildRequest, varied: tuple[str
     )
 
 
-def _named(comparison: Comparison, left: str, right: str) -> Comparison:
-    """The comparison with names that say something once the archives are gone."""
-    return replace(comparison, left=replace(comparison.left, where=left), right=replace(comparison.right, where=right))
+class _Look(NamedTuple):
+    """How the comparison is shown, and which level will do."""
 
+    format: Format
+    output: str | None
+    strict: bool
+    color: str
 
-def _places(planned: Plan) -> list[InstructionPlace]:
-    """The instructions that made the image, in the order of the build."""
-    from repro_audit.cli.build_plan import stages
-    from repro_audit.verify.instruction import InstructionPlace
+    def report(self, comparison: Comparison, conditions: dict[str, str]) -> int:
+        """Show the comparison; gives the exit status."""
+        from repro_audit.verify.report import render
 
-    found = []
-    for stage in stages(planned.request):
-        seen = [stage.span, *(i.span for i in stage.instructions)]
-        for span in dict.fromkeys(seen):
-            text = stage.source.slice(span)
-            line = stage.source.position(span.start).line
-            found.append(InstructionPlace(line, text.split(None, 1)[0].upper(), text, planned.shown))
-    return found
-
-
-def _report(
-    comparison: Comparison, conditions: dict[str, str], format: Format, output: str | None, strict: bool
-) -> int:
-    from repro_audit.verify.report import render
-
-    options: dict[str, object] = {"color": wants_color(None, output)} if format is Format.text else {}
-    emit(render(comparison, format.value, conditions=conditions, **options), output)
-    level = comparison.level or 0
-    return 0 if level >= (4 if strict else 3) else 1
+        options: dict[str, object] = {}
+        if self.format is Format.text:
+            options = {"color": wants_color(self.color, self.output)}
+        emit(render(comparison, self.format.value, conditions=conditions, **options), self.output)
+        level = comparison.level or 0
+        return 0 if level >= (4 if self.strict else 3) else 1

@@ -159,9 +159,16 @@ def copy(
 
     Files keep content, kind and mode. `backwards` writes them in the other order, so that they lie otherwise on disk;
     `time` is their new time (None: now); with `umask` they get the modes that a checkout under it gives them. Raises
-    EngineError.
+    EngineError, also where the disk fills up.
     """
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        return _copy(context, dockerfile, target, backwards, time, umask)
+    except OSError as error:
+        raise EngineError(f"{error.filename or target}: cannot be copied: {error.strerror or error}") from None
 
+
+def _copy(context: str, dockerfile: str, target: str, backwards: bool, time: float | None, umask: int | None) -> str:
     def mode(entry: ContextEntry) -> int:
         if umask is None:
             return stat.S_IMODE(entry.mode)
@@ -177,14 +184,11 @@ def copy(
     for entry in reversed(files) if backwards else files:
         place = os.path.join(target, entry.path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        try:
-            if stat.S_ISLNK(entry.mode):
-                os.symlink(os.readlink(entry.place), place)
-            elif stat.S_ISREG(entry.mode):
-                shutil.copyfile(entry.place, place)
-                os.chmod(place, mode(entry))
-        except OSError as error:
-            raise EngineError(f"{entry.place}: cannot be copied: {error.strerror}") from None
+        if stat.S_ISLNK(entry.mode):
+            os.symlink(os.readlink(entry.place), place)
+        elif stat.S_ISREG(entry.mode):
+            shutil.copyfile(entry.place, place)
+            os.chmod(place, mode(entry))
     own = _copied_dockerfile(context, dockerfile, target)
     for entry in reversed(folders):
         os.chmod(os.path.join(target, entry.path), mode(entry))
@@ -220,28 +224,32 @@ def commit_time(context: str) -> int | None:
     The commit is read by plumbing that starts no pager, no helper and no signature check, whatever the repository's
     own configuration says.
     """
-    guard = (
-        "-c",
-        "core.fsmonitor=",
-        "-c",
-        "core.pager=cat",
-        "-c",
-        "protocol.allow=never",
-        "-c",
-        "core.hooksPath=/dev/null",
-    )
-    try:
-        told = run(
-            ["git", "-C", context, *guard, "cat-file", "commit", "HEAD"],
-            env={"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"},
-            timeout=20.0,
-        )
-    except ProcessError:
-        return None
-    for line in told.stdout.splitlines() if told.ok else ():
+    told = _git(context, "cat-file", "commit", "HEAD")
+    for line in (told or "").splitlines():
         if line.startswith("committer "):
             words = line.rsplit(" ", 2)
             return int(words[1]) if words[1].isdigit() else None
         if not line:
             break
     return None
+
+
+def uncommitted(context: str) -> bool:
+    """Whether files of the context are not as the last commit has them; False where that cannot be told."""
+    listed = _git(context, "config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$")
+    # a filter is a command of the repository's own: without them all, a file of theirs may seem changed
+    filters = [word for name in dict.fromkeys((listed or "").split()) for word in ("-c", f"{name}=")]
+    told = _git(context, *filters, "status", "--porcelain", "--ignore-submodules=all", "--", ".")
+    return bool(told)
+
+
+def _git(context: str, *words: str) -> str | None:
+    """What git says of the repository that the context lies in, None where it fails."""
+    settings = ("core.fsmonitor=", "core.pager=cat", "protocol.allow=never", "core.hooksPath=/dev/null")
+    guard = [word for setting in settings for word in ("-c", setting)]
+    environment = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        told = run(["git", "-C", context, *guard, *words], env=environment, timeout=20.0)
+    except ProcessError:
+        return None
+    return told.stdout if told.ok else None

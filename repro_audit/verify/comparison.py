@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from repro_audit.verify.circumstances import Circumstances
 
 if TYPE_CHECKING:
     from repro_audit.container.archive import Entry, Image
     from repro_audit.verify.instruction import InstructionPlace
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
 
 # A difference in nothing but these leaves the files the same: level 3 says "timestamps and order aside".
 HARMLESS = frozenset(("time", "order", "header", "layer"))
@@ -93,10 +101,14 @@ class PackageChange:
     right: str | None
 
     def __str__(self) -> str:
+        return self.told(Circumstances().names)
+
+    def told(self, names: tuple[str, str]) -> str:
+        """The change in words that call the two images so."""
         if self.left is None:
-            return f"{self.name} {self.right} only in the second image"
+            return f"{self.name} {self.right} only in {names[1]}"
         if self.right is None:
-            return f"{self.name} {self.left} only in the first image"
+            return f"{self.name} {self.left} only in {names[0]}"
         return f"{self.name} {self.left} -> {self.right}"
 
 
@@ -134,6 +146,7 @@ class Comparison:
     layers: tuple[LayerPair, ...]
     packages: tuple[PackageChange, ...] = ()
     notes: tuple[str, ...] = ()
+    circumstances: Circumstances = field(default=Circumstances())
 
     @property
     def identical(self) -> bool:

@@ -14,9 +14,11 @@ from repro_audit.verify.causes import reason, told
 from repro_audit.verify.causes.evidence import Evidence, Varied, Verdict
 from repro_audit.verify.causes.stored import shape
 from repro_audit.verify.causes.system import secret
+from repro_audit.verify.circumstances import Circumstances
 from repro_audit.verify.compare import compare
-from repro_audit.verify.comparison import HARMLESS, Comparison, Difference, Reason
+from repro_audit.verify.comparison import HARMLESS, Comparison, Difference, Reason, counted
 from repro_audit.verify.masking import masked
+from repro_audit.verify.remedy import fitted
 from repro_audit.verify.textdiff import is_text, unified
 
 if TYPE_CHECKING:
@@ -77,15 +79,17 @@ def verify_archives(
     depth: Depth | None = None,
     varied: Varied | None = None,
     mask: Callable[[str], str] = str,
+    circumstances: Circumstances | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Comparison:
     """Reads, compares and explains two archives (`docker save`, OCI layout as tar or folder). Raises ArchiveError.
 
     `instructions` are those of the stage that was built and of the stages it stands on, in the order of the build.
     `varied` is what was changed on purpose between the builds; `mask` takes secrets out of what is shown.
+    `circumstances` tells what the two images are.
     """
     images = read_pair(left, right, platform=platform, references=references, limits=limits, progress=progress)
-    comparison = compare(*images, instructions)
+    comparison = replace(compare(*images, instructions), circumstances=circumstances or Circumstances())
     reach = Reach(left, right, platform, references, limits)
     return masked(explain(comparison, reach, depth or Depth(), varied or Varied(), mask), mask)
 
@@ -95,6 +99,7 @@ def explain(
 ) -> Comparison:
     """The comparison with a reason for each difference and the packages that moved."""
     left, right, moved, unread = _installed(comparison, reach, depth)
+    names = comparison.circumstances.names
     wanted = [d for d in comparison.differences if _worth_reading(d)]
     plans = [_plan(comparison, wanted, side, depth) for side in (0, 1)]
     data = reach.fetch_both(plans, depth.total)
@@ -122,14 +127,17 @@ def explain(
             difference.right,
             difference.created_by,
             twins.get(difference.path),
-            str(owner) if owner is not None else None,
+            owner.told(names) if owner is not None else None,
             varied,
+            names=names,
         )
-        explained.append(replace(difference, reason=_reason(difference, evidence, base, moved, mask)))
+        found = fitted(_reason(difference, evidence, base, moved, mask), comparison.circumstances)
+        explained.append(replace(difference, reason=found))
     notes = [*comparison.notes, *unread]
     if skipped:
         notes.append(
-            f"{skipped} differing files were not looked into: there are more, or larger ones, than are kept in memory"
+            f"{counted(skipped, 'differing file')} not looked into: there are more, "
+            "or larger ones, than are kept in memory"
         )
     return replace(comparison, differences=tuple(explained), packages=moved, notes=tuple(dict.fromkeys(notes)))
 
@@ -146,22 +154,27 @@ def _reason(
     else:
         found = reason(evidence)
         if found.cause == "dpkg-status":
-            mine = [str(c) for c in moved if c.ecosystem == "dpkg"]
-            why = f"{len(mine)} packages moved" if mine else "the same packages, recorded in another order or state"
+            mine = [c.told(evidence.names) for c in moved if c.ecosystem == "dpkg"]
+            why = (
+                f"{counted(len(mine), 'package')} moved"
+                if mine
+                else "the same packages, recorded in another order or state"
+            )
             found = told(Verdict("dpkg-status", f"dpkg's database: {why}", tuple(mine[:10])))
         elif found.cause == "package-database":
-            mine = [str(c) for c in moved if c.ecosystem in ("apk", "rpm")]
+            mine = [c.told(evidence.names) for c in moved if c.ecosystem in ("apk", "rpm")]
             if mine:
                 found = told(
                     Verdict(
                         "package-version",
-                        f"the database of a system where {len(mine)} packages moved",
+                        f"the database of a system where {counted(len(mine), 'package')} moved",
                         tuple(mine[:10]),
                     )
                 )
     pair = evidence.pair
     if pair and "content" in difference.kinds and is_text(pair[0]) and is_text(pair[1]):
-        hidden = secret(difference.path, found.cause)
+        # of lines in another order a diff shows no more than the remedy says
+        hidden = found.cause == "line-order" or secret(difference.path, found.cause)
         return replace(found, diff="" if hidden else unified(pair[0], pair[1], mask=mask))
     return found
 

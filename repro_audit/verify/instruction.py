@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 @dataclass(slots=True, frozen=True)
 class InstructionPlace:
     """An instruction of the Dockerfile: where it stands, and its text as written. In the order of the build:
-    parent stages first.
+    parent stages first. `made_in` says where the files of a `COPY --from` of another stage were made.
     """
 
     line: int
     keyword: str
     text: str
     path: str
+    made_in: str = ""
 
 
 _KEYWORDS = frozenset(

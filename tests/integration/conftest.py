@@ -100,6 +100,15 @@ def debian(registry: Registry) -> str:
 
 
 @pytest.fixture(scope="session")
+def debian_tools(registry: Registry) -> str:
+    """A Debian with a compiler, pip, rpm and ssh-keygen, made by debootstrap once and kept in the user's cache."""
+    kept = CACHE / "debian-tools-1.tar"
+    if not kept.exists():
+        need("a Debian with tools (.ci/integration-setup makes it)", "debian-tools")
+    return registry.push("debian-tools:1", kept.read_bytes())
+
+
+@pytest.fixture(scope="session")
 def python_root() -> bytes:
     """A root file system of little more than a complete Python, as a tar."""
     from gpus import python_layer

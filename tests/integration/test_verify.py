@@ -133,7 +133,9 @@ def test_the_time_of_the_last_commit_is_in_force(rig_of, write, git) -> None:
     git(project, "commit", "-m", "x")
     when = git(project, "log", "-1", "--format=%ct").strip()
     report = verified(rig, project, "--strict", epoch=False, status=0)
-    assert report["conditions"]["SOURCE_DATE_EPOCH"] == f"{when} (the last commit)"
+    told = report["conditions"]["SOURCE_DATE_EPOCH"]
+    assert told.startswith(f"{when} (20")
+    assert told.endswith("UTC, the last commit)")
     assert report["conditions"]["rewrite-timestamp"] == "true"
 
 

@@ -493,7 +493,10 @@ def test_a_program_with_other_code(tmp_path):
 def test_what_was_written_into_a_text_file(tmp_path, left, right, cause):
     difference = explained(tmp_path, "/srv/x", left.encode(), right.encode())
     assert difference.reason.cause == cause
-    assert difference.reason.diff.startswith("" if cause == "password-salt" else "--- first\n+++ second")
+    if cause in ("password-salt", "line-order"):
+        assert difference.reason.diff == ""
+    else:
+        assert difference.reason.diff.startswith("--- first\n+++ second")
 
 
 VARIED = Varied("build-2", "tr_TR.UTF-8", "Pacific/Kiritimati", ("/tmp/x/1", "/tmp/x/another/place"), (0o022, 0o027))
@@ -549,7 +552,7 @@ def test_a_file_larger_than_is_kept_is_said_to_be_so(tmp_path):
         files = [(f"f{n}", bytes([number + 1]) * 5000) for n in range(5)]
         paths.append(docker_archive(tmp_path / f"{number}.tar", [layer(files)]))
     comparison = verify_archives(*paths, depth=Depth(file=5000, total=12_000))
-    assert any("3 differing files were not looked into" in note for note in comparison.notes)
+    assert any("3 differing files not looked into" in note for note in comparison.notes)
     assert len(comparison.differences) == 5
 
 

@@ -102,4 +102,4 @@ def test_conda_packages(tmp_path):
 def test_a_package_on_one_side_only(tmp_path):
     status = "/var/lib/dpkg/status"
     comparison = compared(tmp_path, {status: BASH.encode()}, {status: (BASH + CURL.format("1")).encode()})
-    assert texts(comparison) == ["dpkg curl 1 only in the second image"]
+    assert texts(comparison) == ["dpkg curl 1 only in the second"]

@@ -56,7 +56,7 @@ def test_text_names_place_cause_diff_remedy_and_result(tmp_path):
     assert "Dockerfile:3: RUN date > /stamp" in text
     assert "embedded-date: 1 file" in text
     assert "+2024-01-02 11:00:00" in text
-    assert "remedy: use the date in SOURCE_DATE_EPOCH" in text
+    assert "remedy: declare ARG SOURCE_DATE_EPOCH in the stage" in text
     assert "(rule build-clock)" in text
     counted, aside = text.split("does not count:")
     assert "timestamps" not in counted

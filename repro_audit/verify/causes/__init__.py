@@ -48,8 +48,7 @@ def told(verdict: Verdict, diff: str = "") -> Reason:
 def _plain(evidence: Evidence) -> str | None:
     kinds = evidence.kinds
     if kinds & {"only-left", "only-right"}:
-        side = "first" if "only-left" in kinds else "second"
-        return f"only the {side} build made it, and the cause is not known"
+        return f"only in {evidence.names['only-left' not in kinds]}; the cause is not known"
     parts = [f"{kind}: {before} -> {after}" for kind, before, after in _fields(evidence) if kind in kinds]
     return ", ".join(parts) or None
 

@@ -14,6 +14,8 @@ class Cause(NamedTuple):
 
 
 _EPOCH = "set SOURCE_DATE_EPOCH and export with rewrite-timestamp=true (BuildKit) or --timestamp (buildah, podman)"
+# BuildKit hands the value to the commands of a stage that declares it
+_ARG = "declare ARG SOURCE_DATE_EPOCH in the stage, before the RUN"
 _CLEAN = "remove it in the same RUN that made it"
 
 CATALOGUE: dict[str, Cause] = {
@@ -26,12 +28,14 @@ CATALOGUE: dict[str, Cause] = {
         "build both images with the same builder and version",
     ),
     "base-image": Cause(
-        "the base image is not the same in both builds", "pin FROM by digest (repro-audit pin)", "image-not-digest"
+        "the base image is not the same in both builds",
+        "pin FROM by its digest: IMAGE:TAG@sha256:...",
+        "image-not-digest",
     ),
     "python-bytecode": Cause(
         "compiled Python code carries the time of its source, or depends on the order of a set",
-        "set PYTHONDONTWRITEBYTECODE=1, or compile with "
-        "PYTHONHASHSEED=0 python -m compileall --invalidation-mode unchecked-hash",
+        "do without it: `pip install --no-compile`, and PYTHONDONTWRITEBYTECODE=1 for what the build imports; "
+        "or compile once more at the end: PYTHONHASHSEED=0 python -m compileall -f --invalidation-mode unchecked-hash",
     ),
     "pip-cache": Cause("pip's cache and its downloads", "PIP_NO_CACHE_DIR=1, or a cache mount on the RUN", "pip-cache"),
     "pip-log": Cause("a log of pip tells when it ran and in which temporary folders", f"do without --log, or {_CLEAN}"),
@@ -59,7 +63,7 @@ CATALOGUE: dict[str, Cause] = {
     ),
     "package-database": Cause(
         "the package manager's database records when packages were installed, or in what order",
-        "set SOURCE_DATE_EPOCH for the RUN; rpm honours it from 4.18 on",
+        f"{_ARG}; rpm honours it from 4.18 on",
     ),
     "package-version": Cause(
         "a package was installed in another version",
@@ -71,7 +75,7 @@ CATALOGUE: dict[str, Cause] = {
     ),
     "shadow-date": Cause(
         "/etc/shadow keeps the day on which each account's password was last changed",
-        "create accounts with SOURCE_DATE_EPOCH set, or `chage -d 0 USER` after useradd",
+        f"{_ARG} that creates accounts: useradd then takes the day from it; or `chage -d 1 USER` after it",
     ),
     "password-salt": Cause(
         "a password was hashed with a salt made at random",
@@ -93,7 +97,7 @@ CATALOGUE: dict[str, Cause] = {
     ),
     "package-file": Cause(
         "a package holds the time and the machine of its own build",
-        "rpmbuild with SOURCE_DATE_EPOCH set, --define 'use_source_date_epoch_as_buildtime 1', "
+        f"{_ARG}; rpmbuild with --define 'use_source_date_epoch_as_buildtime 1', "
         "--define 'clamp_mtime_to_source_date_epoch 1' and --define '_buildhost builder'",
     ),
     "generated-key": Cause(
@@ -117,20 +121,20 @@ CATALOGUE: dict[str, Cause] = {
     ),
     "compile-time": Cause(
         "compiled code holds the time of its compilation (__DATE__, __TIME__) or of its source (__TIMESTAMP__)",
-        "export SOURCE_DATE_EPOCH in the RUN that compiles: gcc and clang then use it for __DATE__ and __TIME__; "
-        "-Wdate-time finds them",
+        f"{_ARG} that compiles: gcc and clang then use it for __DATE__ and __TIME__, and -Wdate-time finds them; "
+        "for __TIMESTAMP__, `touch -d @$SOURCE_DATE_EPOCH` the source",
         "build-clock",
     ),
     "archive-header": Cause(
         "an archive whose members have other times, owners or order",
-        "pack with fixed times and order: tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0; "
-        "touch, then zip -X",
+        f"{_ARG} that packs, and give fixed times and order: "
+        "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0; touch, then zip -X",
     ),
     "archive-content": Cause("an archive whose members differ", "see what differs inside, and mend that"),
     "gzip-header": Cause("gzip wrote down the time or the name of what it packed", "gzip -n"),
     "embedded-date": Cause(
         "a date or time of the build was written into it",
-        "use the date in SOURCE_DATE_EPOCH instead of the clock",
+        f"{_ARG}, and write its date instead of the clock's: date -u -d @$SOURCE_DATE_EPOCH",
         "build-clock",
     ),
     "embedded-host": Cause(
@@ -145,7 +149,9 @@ CATALOGUE: dict[str, Cause] = {
         "set them: COPY --chmod=, or chmod in a RUN",
     ),
     "embedded-uuid": Cause(
-        "an identifier made at random was written into it", "derive it from the input, or fix it", "build-clock"
+        "an identifier made at random was written into it",
+        "make it from the input (a UUID of version 5), or write a fixed one",
+        "build-clock",
     ),
     "random-number": Cause(
         "it holds numbers that come out otherwise every time: random ones, or checksums of what differs itself",

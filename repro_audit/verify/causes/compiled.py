@@ -52,8 +52,8 @@ def elf(evidence: Evidence) -> Verdict | None:
             tuple(f"name with a seed: {name}" for name in seeded[:_LINES]),
             "compile with -frandom-seed=FILE (the name of the source file does), or without -flto for what is kept",
         )
-    shown = [f"only in the first: {s.decode('ascii')[:120]}" for s in mine[:2]]
-    shown += [f"only in the second: {s.decode('ascii')[:120]}" for s in other[:2]]
+    shown = [f"only in {evidence.names[0]}: {s.decode('ascii')[:120]}" for s in mine[:2]]
+    shown += [f"only in {evidence.names[1]}: {s.decode('ascii')[:120]}" for s in other[:2]]
     return Verdict("compiler-output", None, (*lines, *shown))
 
 

@@ -33,7 +33,8 @@ class Evidence:
 
     `created_by` is the command that wrote it. `twin` is the path on the other side that this file seems to have
     there, for one that stands on one side only. `owner` is the moved package that it belongs to.
-    `varied` is what verify changed between the builds. `depth` counts the archives around it.
+    `varied` is what verify changed between the builds. `depth` counts the archives around it; `names` are what
+    the two sides are called.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Evidence:
     owner: str | None = None
     varied: Varied = field(default=Varied())
     depth: int = 0
+    names: tuple[str, str] = ("the first", "the second")
 
     @property
     def name(self) -> str:

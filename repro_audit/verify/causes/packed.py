@@ -26,8 +26,8 @@ _DEPTH = 3  # archives within archives
 Read = Callable[[], bytes]
 # who packs files of these names takes the time from elsewhere than tar does
 _REMEDIES = (
-    ((".deb",), "export SOURCE_DATE_EPOCH in the RUN: dpkg-deb then writes no later times"),
-    ((".whl",), "export SOURCE_DATE_EPOCH in the RUN: whatever builds wheels then uses it"),
+    ((".deb",), "declare ARG SOURCE_DATE_EPOCH before the RUN: dpkg-deb then writes no later times"),
+    ((".whl",), "declare ARG SOURCE_DATE_EPOCH before the RUN: whatever builds wheels then uses it"),
     (
         (".jar", ".war"),
         "jar --date; in Maven project.build.outputTimestamp, in Gradle isPreserveFileTimestamps = false",
@@ -35,8 +35,9 @@ _REMEDIES = (
 )
 _SAME = "pack with the same program, version and level in both builds"
 _PACK = {
-    "tar": "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner",
-    "zip": "touch -d @$SOURCE_DATE_EPOCH what is packed, then zip -X",
+    "tar": "declare ARG SOURCE_DATE_EPOCH before the RUN: "
+    "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner",
+    "zip": "declare ARG SOURCE_DATE_EPOCH before the RUN: touch -d @$SOURCE_DATE_EPOCH what is packed, then zip -X",
     "ar": "`ar rcD` and `ranlib -D` leave times and owners out",
 }
 
@@ -152,7 +153,15 @@ def _inner(evidence: Evidence, name: str, left: bytes, right: bytes) -> Reason |
     path = f"{evidence.path}/{name}" if name else evidence.path.rpartition(".")[0]
     # a member's path says little about what wrote it: only its content counts
     found = reason(
-        Evidence(path, frozenset(("content",)), left, right, varied=evidence.varied, depth=evidence.depth + 1)
+        Evidence(
+            path,
+            frozenset(("content",)),
+            left,
+            right,
+            varied=evidence.varied,
+            depth=evidence.depth + 1,
+            names=evidence.names,
+        )
     )
     return None if found.cause == "unknown" else found
 
@@ -273,8 +282,8 @@ def _ar(data: bytes) -> dict[str, Member]:
 
 
 def _members(evidence: Evidence, left: dict[str, Member], right: dict[str, Member], kind: str) -> Verdict:
-    lines = [f"only in the first: {name}" for name in left if name not in right]
-    lines += [f"only in the second: {name}" for name in right if name not in left]
+    lines = [f"only in {evidence.names[0]}: {name}" for name in left if name not in right]
+    lines += [f"only in {evidence.names[1]}: {name}" for name in right if name not in left]
     content, header = [], []
     reasons: list[Reason | None] = []
     for name, one in left.items():

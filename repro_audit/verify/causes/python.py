@@ -20,7 +20,7 @@ def bytecode(evidence: Evidence) -> Verdict | None:
         return None
     if evidence.kinds & {"only-left", "only-right"}:
         return Verdict(
-            "python-bytecode", "only one of the builds compiled it: which modules ran during the build differs"
+            "python-bytecode", "it was compiled for one of them only: which modules ran during the build differs"
         )
     if "content" not in evidence.kinds:
         return None
@@ -40,10 +40,10 @@ def bytecode(evidence: Evidence) -> Verdict | None:
             "the code is the same; the header holds the time of the source file",
             (f"source time {times[0]} -> {times[1]}",),
         )
-    return Verdict("python-bytecode", "the compiled code differs", _code_lines(left, right))
+    return Verdict("python-bytecode", "the compiled code differs", _code_lines(left, right, evidence.names))
 
 
-def _code_lines(left: bytes, right: bytes) -> tuple[str, ...]:
+def _code_lines(left: bytes, right: bytes, names: tuple[str, str]) -> tuple[str, ...]:
     """In what the code differs, told by its strings: unmarshalling bytes from an image could crash this process."""
     if len(left) == len(right) and left[16:].translate(_NO_FLAG) == right[16:].translate(_NO_FLAG):
         return (
@@ -53,8 +53,8 @@ def _code_lines(left: bytes, right: bytes) -> tuple[str, ...]:
     mine, other = sorted(one - two), sorted(two - one)
     if not mine and not other:
         return ("the same names and constants in another order: a set literal, whose order follows PYTHONHASHSEED",)
-    lines = [f"only in the first: {string.decode('ascii')[:120]}" for string in mine[:3]]
-    return (*lines, *(f"only in the second: {string.decode('ascii')[:120]}" for string in other[:3]))
+    lines = [f"only in {names[0]}: {string.decode('ascii')[:120]}" for string in mine[:3]]
+    return (*lines, *(f"only in {names[1]}: {string.decode('ascii')[:120]}" for string in other[:3]))
 
 
 def record(evidence: Evidence) -> Verdict | None:

@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_audit.container.archive_error import printable
+from repro_audit.verify.comparison import counted
 
 if TYPE_CHECKING:
     from repro_audit.verify.comparison import Comparison, Difference
     from repro_audit.verify.instruction import InstructionPlace
-
-RESULTS = {
-    "identical": "identical: both have the same digest (level 4)",
-    "same-files": "same files: only times, order or the way they are stored differ (level 3)",
-    "different": "different: rebuilding gives other files or another configuration",
-}
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -40,6 +35,15 @@ def groups(comparison: Comparison) -> list[Group]:
         Group(items[0].place, items[0].created_by, key[1], key[3], key[0], tuple(items)) for key, items in found.items()
     ]
     return sorted(made, key=lambda g: (g.harmless, g.layer, -len(g.differences), g.cause))
+
+
+def by_instruction(found: list[Group]) -> list[list[Group]]:
+    """The groups that count, those of one instruction together."""
+    places: dict[tuple[int, int], list[Group]] = {}
+    for group in found:
+        if not group.harmless:
+            places.setdefault((group.layer, group.place.line if group.place else 0), []).append(group)
+    return list(places.values())
 
 
 def set_aside(comparison: Comparison) -> list[tuple[str, tuple[Difference, ...]]]:
@@ -70,6 +74,24 @@ def origin(place: InstructionPlace | None, created_by: str, layer: int) -> str:
         return f"{shown(place.path)}:{place.line}: {shown(first, 100)}"
     said = shown(" ".join(created_by.split()), 100)
     return f"layer {layer}: {said}" if said else f"layer {layer}"
+
+
+def made_in(place: InstructionPlace | None) -> str:
+    """Where the files of a `COPY --from` were made, as words to add; empty for all else."""
+    return f"made in {shown(place.made_in)}" if place is not None and place.made_in else ""
+
+
+def summary(comparison: Comparison) -> str:
+    """How much there is and how much of it differs, in one sentence."""
+    layers, harmful = len(comparison.layers), sum(not d.harmless for d in comparison.differences)
+    same = sum(layer.same for layer in comparison.layers)
+    alike = "all" if same == layers else str(same or "none")
+    there = f"{counted(len(comparison.left.files), 'file')} in {counted(layers, 'layer')}"
+    return (
+        f"{there} ({alike} of the layers the same): "
+        f"{counted(harmful, 'file')} {'differs' if harmful == 1 else 'differ'}, "
+        f"{len(comparison.differences) - harmful} more only in times, order or storage"
+    )
 
 
 def size(count: int) -> str:

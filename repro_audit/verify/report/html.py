@@ -8,7 +8,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from repro_audit.verify.report.groups import RESULTS, Group, groups, lines, origin, short, shown, size
+from repro_audit.verify.report.groups import Group, groups, lines, made_in, origin, short, shown, size, summary
 
 if TYPE_CHECKING:
     from repro_audit.verify.comparison import Comparison, Difference, LayerPair
@@ -47,17 +47,17 @@ def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 2
     """The page; of each group at most `limit` files."""
     left, right = comparison.left, comparison.right
     found = groups(comparison)
-    harmful = sum(not d.harmless for d in comparison.differences)
+    title, told = comparison.circumstances.title, comparison.circumstances.told(comparison.result)
+    sides = f"<th>{_e(left.where)}<th>{_e(right.where)}"
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>Two builds compared: {comparison.result}</title><style>{_STYLE}</style></head><body>",
-        f'<h1>Two builds compared</h1><p class="result {comparison.result}">{_e(RESULTS[comparison.result])}</p>',
+        f"<title>{title}: {comparison.result}</title><style>{_STYLE}</style></head><body>",
+        f'<h1>{title}</h1><p class="result {comparison.result}">{_e(told)}</p>',
         f"<p>{_e(left.where)} <code>{short(left.manifest_digest or left.config_digest)}</code> and ",
         f"{_e(right.where)} <code>{short(right.manifest_digest or right.config_digest)}</code>: ",
-        f"{len(left.files)} files, {harmful} differ, {len(comparison.differences) - harmful} more only in times, ",
-        "order or storage.</p>",
+        f"{summary(comparison)}.</p>",
         *_picture(comparison.layers),
     ]
     if found:
@@ -68,7 +68,7 @@ def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 2
         anchored.add(group.layer)
         parts += _group(group, anchor, limit)
     if comparison.config:
-        parts.append("<h2>Configuration</h2><table><tr><th>field<th>first<th>second<th></tr>")
+        parts.append(f"<h2>Configuration</h2><table><tr><th>field{sides}<th></tr>")
         parts += [
             f"<tr><td><code>{_e(c.field)}</code><td>{_value(c.left)}<td>{_value(c.right)}<td>"
             f"{'does not count' if c.harmless else ''}</tr>"
@@ -76,7 +76,7 @@ def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 2
         ]
         parts.append("</table>")
     if comparison.packages:
-        parts.append("<h2>Packages that moved</h2><table><tr><th>package<th>from<th>first<th>second</tr>")
+        parts.append(f"<h2>Packages that moved</h2><table><tr><th>package<th>from{sides}</tr>")
         parts += [
             f"<tr><td>{_e(p.name)}<td>{_e(p.ecosystem)}<td>{_value(p.left)}<td>{_value(p.right)}</tr>"
             for p in comparison.packages
@@ -133,11 +133,12 @@ def _group(group: Group, anchor: str, limit: int) -> list[str]:
     one = group.differences[0].reason
     rule = f" (rule <code>{_e(one.rule)}</code>)" if one.rule else ""
     count = len(group.differences)
+    made = f"{_e(made_in(group.place))}: " if made_in(group.place) else ""
     harmless = ' <span class="tag">does not count</span>' if group.harmless else ""
     parts = [
         f"<details{anchor}{'' if group.harmless else ' open'}><summary><b>{_e(group.cause)}</b>{harmless} "
         f"{count} {'file' if count == 1 else 'files'} · <code>{_e(origin(group.place, group.created_by, group.layer))}"
-        f'</code></summary><p>{_e(one.why)}. <span class="remedy">Remedy: {_e(one.remedy)}{rule}.</span></p>'
+        f'</code></summary><p>{made}{_e(one.why)}. <span class="remedy">Remedy: {_e(one.remedy)}{rule}.</span></p>'
     ]
     parts += [_file(difference, one.why) for difference in group.differences[:limit]]
     if count > limit:

@@ -25,6 +25,7 @@ def document(comparison: Comparison, conditions: dict[str, str]) -> dict[str, ob
     harmful = sum(not d.harmless for d in comparison.differences)
     return {
         "version": 1,
+        "compared": comparison.circumstances.kind,
         "result": comparison.result,
         "level": comparison.level,
         "summary": {
@@ -106,7 +107,13 @@ def _entry(entry: Entry | None) -> dict[str, object] | None:
 def _place(place: InstructionPlace | None) -> dict[str, object] | None:
     if place is None:
         return None
-    return {"path": _text(place.path), "line": place.line, "keyword": place.keyword, "text": _text(place.text)}
+    return {
+        "path": _text(place.path),
+        "line": place.line,
+        "keyword": place.keyword,
+        "text": _text(place.text),
+        "made_in": _text(place.made_in) or None,
+    }
 
 
 def _config(difference: ConfigDifference) -> dict[str, object]:

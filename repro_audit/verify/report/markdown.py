@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from repro_audit.verify.report.groups import RESULTS, groups, lines, origin, set_aside, short, shown
+from repro_audit.verify.report.groups import groups, lines, made_in, origin, set_aside, short, shown, summary
 
 if TYPE_CHECKING:
     from repro_audit.verify.comparison import Comparison, Difference
@@ -16,17 +16,21 @@ _SIGNS = {"identical": "✅", "same-files": "✅", "different": "❌"}
 def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 20) -> str:
     """A headline, a table of groups, diffs folded away, packages and configuration."""
     out = [
-        f"## {_SIGNS[comparison.result]} Two builds compared: {comparison.result}",
+        f"## {_SIGNS[comparison.result]} {comparison.circumstances.title}: {comparison.result}",
         "",
-        RESULTS[comparison.result] + ".",
+        comparison.circumstances.told(comparison.result) + ".",
+        "",
+        summary(comparison) + ".",
         "",
     ]
     found = groups(comparison)
+    first, second = plain(comparison.left.where), plain(comparison.right.where)
     if found:
         out += ["| Instruction | Cause | Files | Remedy |", "|---|---|---|---|"]
         for group in found:
             if not group.harmless:
                 place = code(origin(group.place, group.created_by, group.layer))
+                place += f"<br>{plain(made)}" if (made := made_in(group.place)) else ""
                 out.append(_row(place, group.cause, group.differences))
         out += [_row("(does not count)", cause, differences) for cause, differences in set_aside(comparison)]
         out.append("")
@@ -45,18 +49,17 @@ def render(comparison: Comparison, *, conditions: dict[str, str], limit: int = 2
             "",
         ]
     if comparison.config:
-        out += ["| Configuration | First | Second |", "|---|---|---|"]
+        out += [f"| Configuration | {first} | {second} |", "|---|---|---|"]
         out += [f"| {code(c.field)} | {code(c.left)} | {code(c.right)} |" for c in comparison.config]
         out.append("")
     if comparison.packages:
-        out += ["| Package | First | Second |", "|---|---|---|"]
+        out += [f"| Package | {first} | {second} |", "|---|---|---|"]
         out += [f"| {code(p.name)} ({p.ecosystem}) | {code(p.left)} | {code(p.right)} |" for p in comparison.packages]
         out.append("")
     out += [f"- {plain(note)}" for note in comparison.notes]
     out += [f"- {plain(key)}: {code(value)}" for key, value in conditions.items()]
-    out.append(
-        f"- first {code(short(comparison.left.config_digest))}, second {code(short(comparison.right.config_digest))}"
-    )
+    digests = (code(short(image.config_digest)) for image in (comparison.left, comparison.right))
+    out.append(f"- {first} {next(digests)}, {second} {next(digests)}")
     return "\n".join(out) + "\n"
 
 
