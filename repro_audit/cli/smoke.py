@@ -164,8 +164,13 @@ class _Made:
 
         self._built = f"{fresh_name()}:1"
         planned = plan(self._build, tag=self._built)
-        with display("building", quiet=self._build.quiet) as show:
-            built = self._engine.build(planned.request, on_line=show)
+        try:
+            with display("building", quiet=self._build.quiet) as show:
+                built = self._engine.build(planned.request, on_line=show)
+        except BaseException:
+            # the name may have been given already
+            self.__exit__()
+            raise
         if built.problem is not None:
             raise CannotError(built.problem)
         if not built.ok:

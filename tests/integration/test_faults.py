@@ -30,11 +30,12 @@ def room(tmp_path: Path, rig: Rig) -> Path:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 80 MiB."""
+def tiny(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A disk of 80 MiB, or with the options that the parameter gives."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)], capture_output=True)
+    options = getattr(request, "param", "size=80m")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
     if done.returncode != 0:
         pytest.skip("needs the right to mount")
     yield folder
@@ -362,3 +363,30 @@ def test_a_disk_without_room_for_the_context_is_told(rig: Rig, tiny: Path, write
     done = rig.run("verify", str(project), check=2)
     assert "MiB free" in done.stderr
     assert os.listdir(tiny) == []
+
+
+@pytest.mark.parametrize("rig", ["buildx"], indirect=True)
+@pytest.mark.parametrize("tiny", ["size=1g,nr_inodes=60"], indirect=True)
+def test_a_disk_that_fills_up_while_files_are_copied_is_told(rig: Rig, tiny: Path, write) -> None:
+    project = write({"Dockerfile": f"FROM {rig.base}\nCOPY . /x\n", **{f"d/{n}": "x" for n in range(100)}})
+    rig.env["TMPDIR"] = str(tiny)
+    done = rig.run("verify", str(project), check=2)
+    assert "cannot be copied: No space left on device" in done.stderr
+    assert os.listdir(tiny) == []
+
+
+@pytest.mark.parametrize("rig", ["moby", "buildx", "docker", "podman"], indirect=True)
+@pytest.mark.parametrize("tiny", ["size=400m"], indirect=True)
+def test_a_disk_that_fills_up_while_the_image_is_exported_is_told(rig: Rig, tiny: Path, write) -> None:
+    rig.env["TMPDIR"] = str(tiny)
+    project = write({"Dockerfile": f"FROM {rig.base}\nRUN echo {BEGAN} && sleep 3 && date +%N > /a\n"})
+    child = rig.popen("verify", str(project), "--vary=none")
+    said = _until(child, BEGAN)
+    with open(tiny / "fills", "wb") as file:
+        room = os.statvfs(tiny)
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_bsize - (200 << 10))
+    said += child.communicate(timeout=60)[0]
+    assert child.returncode == 2, said
+    assert "no space left" in said.lower() or "MiB are needed" in said, said
+    assert "internal error" not in said
+    assert os.listdir(tiny) == ["fills"]
