@@ -56,6 +56,10 @@ class BuildOptions:
         typer.Option(help="Take context, Dockerfile, arguments and target from this compose service.", metavar="NAME"),
     ] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the engine says.")] = False
+    build_context: Annotated[
+        list[str] | None,
+        typer.Option(help="A further context, NAME=FOLDER or an image by its address.", metavar="NAME=VALUE"),
+    ] = None
 
 
 def with_build_options(command: Callable[..., int]) -> Callable[..., int]:

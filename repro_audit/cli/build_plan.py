@@ -13,7 +13,10 @@ from repro_audit.container.engine_error import EngineError
 from repro_audit.container.engine_request import BuildRequest, Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from repro_audit.cli.build_options import BuildOptions
+    from repro_audit.cli.build_service import ServiceBuild
     from repro_audit.facts.container import Container
     from repro_audit.facts.project import Project
     from repro_audit.facts.stage import Stage
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class Plan:
-    """What to build. `shown` is the Dockerfile as reports name it."""
+    """What to build. `shown` is the Dockerfile as reports name it; `inline` where a compose file has its text."""
 
     request: BuildRequest
     shown: str
+    inline: bool = False
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -33,48 +37,86 @@ class Plan:
         from repro_audit.container.engine_secrets import looks_secret
 
         said = [f"arg {n}" if looks_secret(n, v) else f"arg {n}={v}" for n, v in sorted(self.request.argument_values())]
+        said += [self._context(name, value) for name, value in self.request.contexts]
         return (f"target {self.request.target or ''}", f"platform {self.request.platform or ''}", *said)
+
+    def _context(self, name: str, value: str) -> str:
+        from repro_audit.container.build_context import FOLDER
+
+        if not os.path.isabs(value):
+            return f"context {name}={value}"
+        return f"{FOLDER}{name}={os.path.relpath(value, self.request.context)}"
 
 
 def plan(asked: BuildOptions, *, tag: str | None = None, network: str = "default", no_cache: bool = False) -> Plan:
     """The plan that the options make; what stands on the command line goes before what a compose file says. Raises
     CannotError.
     """
-    folder, file, target, service = asked.context or ".", asked.file, asked.target, asked.service
+    folder, file = asked.context or ".", asked.file
     if not os.path.isdir(folder):
-        raise CannotError(f"{folder}: the build context is no folder")
+        raise CannotError(
+            f"{folder}: {'the build context is no folder' if os.path.lexists(folder) else 'is not there'}"
+        )
+    service = _service(asked, folder) if asked.service is not None else None
+    shown: str | None = None
     arguments: dict[str, str | None] = {}
+    contexts: dict[str, str] = {}
+    secrets: dict[str, Secret] = {}
     if service is not None:
-        container, root = find_service(folder, service)
-        build = container.build
-        if build is None:
-            raise CannotError(f"the service {service} has no `build:`; it runs an image that is built elsewhere")
-        if build.context is None:
-            raise CannotError(f"the service {service} is built from a context outside of {folder}, or an unknown one")
-        folder = os.path.join(root, build.context)
-        if file is None and build.dockerfile is not None:
-            file = os.path.join(root, build.dockerfile)
-        target = target or build.target
-        arguments = {each.name: each.value for each in build.args}
+        folder = service.context
+        arguments, contexts = dict(service.args), dict(service.contexts)
+        secrets = {each.id: each for each in service.secrets}
+        if file is None and service.inline is not None:
+            file = _written(service.inline)
+            shown = f"{service.origin}, dockerfile_inline of {asked.service}"
+        file = file or service.dockerfile
     for text in asked.build_arg or ():
         name, equals, value = text.partition("=")
         arguments[name] = value if equals else None
+    for text in asked.build_context or ():
+        name, equals, value = text.partition("=")
+        if not name or not value:
+            raise CannotError(f"--build-context {text}: expected NAME=FOLDER or NAME=docker-image://IMAGE")
+        contexts[name] = value
+    secrets |= {each.id: each for each in map(secret, asked.secret or ())}
     dockerfile = file or _default(folder)
     request = BuildRequest(
         folder,
         dockerfile,
-        target,
+        asked.target or (service.target if service is not None else None),
         tuple(arguments.items()),
-        tuple(secret(text) for text in asked.secret or ()),
-        asked.platform,
+        tuple(secrets.values()),
+        asked.platform or (service.platform if service is not None else None),
         tag,
-        no_cache,
-        network=network,
+        no_cache or (service is not None and service.no_cache),
+        network=service.network if service is not None and network == "default" else network,
+        contexts=tuple(contexts.items()),
     )
     try:
-        return Plan(request.checked(), os.path.relpath(dockerfile))
+        return Plan(request.checked(), shown or os.path.relpath(dockerfile), inline=shown is not None)
     except EngineError as error:
         raise CannotError(str(error)) from None
+
+
+def _service(asked: BuildOptions, folder: str) -> ServiceBuild:
+    from repro_audit.cli.build_service import of_service
+
+    container, root = find_service(folder, asked.service or "")
+    return of_service(container, root, {secret(text).id for text in asked.secret or ()})
+
+
+def _written(text: str) -> str:
+    """The path of a Dockerfile with this text, which is there until the program ends."""
+    import atexit
+    import shutil
+    import tempfile
+
+    place = tempfile.mkdtemp(prefix="repro-audit-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    path = os.path.join(place, "Dockerfile")
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    return path
 
 
 def _default(folder: str) -> str:
@@ -82,7 +124,29 @@ def _default(folder: str) -> str:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
             return path
-    raise CannotError(f"{folder}: there is no Dockerfile (--file names another)")
+    others = _others(folder)
+    meant = f"; there is {' and '.join(others)}" if others else " (--file names another)"
+    raise CannotError(f"{folder}: there is no Dockerfile{meant}")
+
+
+_OFFERED = 4
+
+
+def _others(folder: str) -> list[str]:
+    """The options that would name another Dockerfile, or a service, of those that the folder has."""
+    try:
+        found = project_of(folder)
+    except (CannotError, OSError):
+        return []
+    files = [
+        f"`--file {os.path.normpath(os.path.join(folder, f.path))}`" for f in found.files if f.kind == "dockerfile"
+    ]
+    services = dict.fromkeys(
+        f"`--service {each.name}`" for each in found.containers if each.origin == "compose" and each.build is not None
+    )
+    offered = [*files, *services]
+    more = len(offered) - _OFFERED
+    return [*offered[:_OFFERED], *([f"{more} more"] if more > 0 else [])]
 
 
 def secret(text: str) -> Secret:
@@ -109,25 +173,27 @@ def secret(text: str) -> Secret:
 
 def find_service(folder: str, name: str) -> tuple[Container, str]:
     """The compose service called `name` below the folder, and the root that its paths are relative to."""
-    found = project_of(folder)
+    found = project_of(folder, os.environ)
     services = [c for c in found.containers if c.origin == "compose"]
     # an override file states a part of a service only, and is part of what the main file's becomes
     for each in sorted(services, key=lambda c: ".override." in c.source.path):
         if each.name == name:
             return each.effective, found.root
-    known = ", ".join(sorted({c.name for c in services})) or "none"
+    if not services:
+        raise CannotError(f"{folder}: there is no compose file with services, so none is called {name}")
+    known = ", ".join(sorted({c.name for c in services}))
     raise CannotError(f"{folder}: no compose file there has a service {name}; there are: {known}")
 
 
-def project_of(path: str) -> Project:
-    """What the files at the path say; raises CannotError."""
+def project_of(path: str, variables: Mapping[str, str] | None = None) -> Project:
+    """What the files at the path say, with `variables` in force; raises CannotError."""
     from repro_audit.discover import discover
     from repro_audit.facts.project import Project
 
     trees = discover([path])
     if not trees:
         raise CannotError(f"{path}: there is nothing to read")
-    return Project(trees[0])
+    return Project(trees[0], variables=variables)
 
 
 def parsed(request: BuildRequest) -> Dockerfile | None:

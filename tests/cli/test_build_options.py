@@ -19,12 +19,12 @@ def test_every_option_of_a_build_reaches_a_command_that_has_options_of_its_own()
     app = typer.Typer()
     app.command()(command)
     argv = (
-        "ctx -f D --target t --build-arg A=1 --build-arg B --secret id=s --platform linux/arm64 "
+        "ctx -f D --target t --build-arg A=1 --build-arg B --build-context o=p --secret id=s --platform linux/arm64 "
         "--engine podman --service web -q --own x"
     )
     assert CliRunner().invoke(app, argv.split()).exit_code == 0
     expected = BuildOptions(
-        "ctx", "D", "t", ["A=1", "B"], ["id=s"], "linux/arm64", EngineName.podman, "web", quiet=True
+        "ctx", "D", "t", ["A=1", "B"], ["id=s"], "linux/arm64", EngineName.podman, "web", True, ["o=p"]
     )
     assert seen == [(expected, "x")]
     assert CliRunner().invoke(app, []).exit_code == 0

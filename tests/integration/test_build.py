@@ -217,6 +217,52 @@ def test_a_compose_service_says_what_to_build(rig: Rig, write) -> None:
     assert "the word is from-compose" in done.stderr
 
 
+@pytest.mark.parametrize("rig", ["moby", "buildx", "podman", "buildah"], indirect=True)
+def test_a_service_is_built_with_its_secrets_contexts_and_a_dockerfile_within(rig: Rig, write) -> None:
+    project = write(
+        {
+            "project/compose.yaml": f"""services:
+  lab:
+    build:
+      context: ../lab
+      additional_contexts:
+        other: ../other
+        base: docker-image://{rig.base}
+      secrets: [word, {{source: word, target: again}}]
+      args: {{GREETING: "${{WHO}}"}}
+      labels: {{a: b}}
+      dockerfile_inline: |
+        FROM base
+        ARG GREETING
+        COPY --from=other from-elsewhere mine /
+        RUN --mount=type=secret,id=word --mount=type=secret,id=again \\
+            cmp /run/secrets/word /run/secrets/again && grep hush /run/secrets/word && echo "hello $$GREETING"
+        RUN cat /from-elsewhere /missing
+secrets:
+  word: {{file: word.txt}}
+""",
+            "project/word.txt": "hush-hush\n",
+            "lab/mine": "",
+            "other/from-elsewhere": "brought along\n",
+            "other/mine": "",
+        }
+    )
+    rig.env = rig.env | {"WHO": "you"}
+    done = rig.run("build", str(project / "project"), "--service", "lab", "--no-cache", check=1)
+    assert "hello you" in done.stderr, done.stderr
+    assert "brought along" in done.stderr
+    assert "hush-hush" not in done.stderr
+    assert "not taken over from the build of the service lab: labels\n" in done.stderr
+    assert "compose.yaml, dockerfile_inline of lab:6: file-not-found" in done.stdout
+
+
+@pytest.mark.parametrize("rig", ["docker"], indirect=True)
+def test_an_engine_without_further_contexts_says_so(rig: Rig, write) -> None:
+    project = write({"Dockerfile": "FROM other\n", "lab/a": ""})
+    done = rig.run("build", str(project), "--build-context", f"other={project}/lab", check=2)
+    assert "knows no further build contexts" in done.stderr
+
+
 @pytest.mark.parametrize("rig", ["docker", "podman"], indirect=True)
 @pytest.mark.parametrize(
     "words", [["--target=--privileged"], ["--tag=-v/:/x"], ["--platform=a,b"], ["--build-arg=-x=1"]]
