@@ -390,3 +390,22 @@ def test_a_disk_that_fills_up_while_the_image_is_exported_is_told(rig: Rig, tiny
     assert "no space left" in said.lower() or "MiB are needed" in said, said
     assert "internal error" not in said
     assert os.listdir(tiny) == ["fills"]
+
+
+@pytest.mark.parametrize("rig", ["docker", "buildx", "podman", "buildah"], indirect=True)
+@pytest.mark.parametrize(("moment", "number"), [("using", signal.SIGHUP), ("second time", signal.SIGTERM)])
+def test_a_verification_that_is_told_to_end_leaves_nothing_behind(
+    rig: Rig, room: Path, write, moment: str, number: signal.Signals
+) -> None:
+    rig.run("build", str(write({"Dockerfile": f"FROM {rig.base}\n"})), check=0)  # the base image stays
+    before = rig.leftovers() if rig.name != "buildx" else set()
+    text = f"FROM {rig.base}\nRUN echo {moment}{os.getpid()} > /a\nRUN sleep 2\n"
+    child = rig.popen("verify", str(write({"Dockerfile": text})))
+    said = _until(child, moment)
+    time.sleep(0.7)
+    child.send_signal(number)
+    said += child.communicate(timeout=60)[0]
+    assert child.returncode == 130, said
+    assert "not removed" not in said
+    assert os.listdir(room) == []
+    assert (rig.leftovers() if rig.name != "buildx" else set()) - before == set()
