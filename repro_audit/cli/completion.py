@@ -1,4 +1,6 @@
-"""What the shell offers where a rule may be named. Called by Typer, while it completes a command line."""
+"""What the shell offers where a rule or another word of a report may be named. Called by Typer, while it completes a
+command line.
+"""
 
 from __future__ import annotations
 
@@ -14,3 +16,11 @@ def rule_names(incomplete: str) -> list[str]:
     before, comma, begun = incomplete.rpartition(",")
     known = {name for rule in rules for name in (rule.id, rule.family, *(rule.all_aliases if begun else ()))}
     return [before + comma + name for name in sorted(known) if name.startswith(begun)]
+
+
+def explained_names(incomplete: str) -> list[str]:
+    """The same, and what else `explain` knows."""
+    from repro_audit.cli.term import terms
+
+    words = {term.name for term in terms() if term.name.startswith(incomplete)} if incomplete else set()
+    return sorted({*rule_names(incomplete), *words})

@@ -1,40 +1,67 @@
-"""`repro-audit explain ID`: what a rule finds, why it matters and what to do, with its examples."""
+"""`repro-audit explain ID`: what a rule finds, why it matters and what to do, with its examples; or in short what
+another word of a report means.
+"""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import Annotated
 
 import typer
 
 from repro_audit.cli.audit import load_book, load_config
-from repro_audit.cli.completion import rule_names
+from repro_audit.cli.completion import explained_names
 from repro_audit.cli.options import Request
 from repro_audit.cli.output import emit, wants_color, width
 from repro_audit.cli.problem import CannotError
+from repro_audit.cli.term import Term, terms
 from repro_audit.rule_file import Example, RuleFile, read_rule_file
-from repro_audit.rulebook import Rule, RuleError
+from repro_audit.rulebook import Rule, RuleBook, RuleError
 
 
 def command(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="A rule's id, or what another linter calls it (DL3006).", autocompletion=rule_names
+            metavar="ID",
+            help="A rule's id, what another linter calls it (DL3006), or a word that build, verify or smoke "
+            "answers with.",
+            autocompletion=explained_names,
         ),
     ],
     config: Annotated[str | None, typer.Option(help="Use this configuration file.", metavar="FILE")] = None,
 ) -> int:
-    """Explain a rule."""
+    """Explain a rule, or a cause, kind of failure or outcome that a report names."""
     book, _ = load_book(load_config(Request(config=config)))
     rules = book.named(name)
-    if not rules:
-        close = book.nearest(name)
-        meant = f"; did you mean `{close}`?" if close else "; `repro-audit rules` lists them"
-        raise CannotError(f"no rule is called `{name}`{meant}")
+    words = [term for term in terms() if term.name == name.lower()]
+    if not rules and not words:
+        raise CannotError(f"no rule is called `{name}`{_instead(name, book)}")
     color = wants_color(None)
-    emit("\n".join(_page(_read(rule), color) for rule in rules))
+    emit("\n".join([*(_page(_read(rule), color) for rule in rules), *(_short(word, color) for word in words)]))
     return 0
+
+
+def _instead(name: str, book: RuleBook) -> str:
+    """What to try in place of a name that nothing has, as the end of a sentence."""
+    if re.fullmatch(r"(?i)SC\d{4}", name):
+        return ": ShellCheck's rules are not included"
+    from repro_audit.rulebook import nearest
+
+    # a word that is nearly the same goes before a rule that is only alike
+    close = nearest(name.lower(), (*book.rules, *(term.name for term in terms()))) or book.nearest(name)
+    return f"; did you mean `{close}`?" if close else "; `repro-audit rules` lists them"
+
+
+def _short(term: Term, color: bool) -> str:
+    head = f"\033[1m{term.name}\033[0m" if color else term.name
+    parts = [f"{head}: {term.means}", term.what]
+    if term.remedy:
+        parts.append(f"What to do: {term.remedy}.")
+    if term.rule:
+        parts.append(f"Foreseen by the rule `{term.rule}` (`repro-audit explain {term.rule}`).")
+    return "\n".join([parts[0], *(_prose(part) for part in parts[1:])]) + "\n"
 
 
 def _read(rule: Rule) -> RuleFile:
