@@ -278,7 +278,10 @@ def _twins(differences: Iterable[Difference]) -> dict[str, str]:
         folder, _, name = difference.path.rpartition("/")
         like = f"{'/'.join(map(shape, folder.split('/')))}/{shape(name)}"
         if "*" in like:
-            lonely["only-right" in difference.kinds].setdefault(like, []).append(difference)
+            # letters and digits alone may be a word: then the file must be as large, too
+            entry = difference.left or difference.right
+            key = f"{like} {entry.size if entry and like.rpartition('/')[2][1:].isdigit() else ''}"
+            lonely["only-right" in difference.kinds].setdefault(key, []).append(difference)
     found: dict[str, str] = {}
     for like, mine in lonely[0].items():
         others = lonely[1].get(like, [])[:_TWINS]

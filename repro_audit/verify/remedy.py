@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from repro_audit.verify.causes.written import ONLY_NUMBERS
 from repro_audit.verify.comparison import Reason
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _IMAGES = {
 def fitted(reason: Reason, circumstances: Circumstances) -> Reason:
     """The reason with a remedy that helps here."""
     if circumstances.kind == "images":
+        # made of the same sources, or of others: then a number tells nothing
+        if reason.why == ONLY_NUMBERS:
+            reason = replace(reason, cause="unknown", rule=None)
         return replace(reason, remedy=_IMAGES.get(reason.cause, reason.remedy))
     dating = circumstances.dating
     if dating is None:

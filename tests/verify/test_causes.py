@@ -203,6 +203,36 @@ def test_keys_elsewhere(tmp_path):
     assert (reason.cause, reason.diff) == ("generated-key", "")
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("/tmp/SeHUGC", "/tmp/cwUPkF"), ("/opt/a/SeHUGC", "/opt/a/cwUPkF"), ("/opt/x1Y2z3", "/opt/p9QrS4")],
+)
+def test_what_mktemp_makes_up_without_a_prefix_is_known(tmp_path, left, right):
+    comparison = images(tmp_path, {left: b"x"}, {right: b"x"})
+    assert {d.reason.cause for d in comparison.differences if d.path != "/opt/a"} == {"random-name"}
+
+
+def test_words_on_one_side_only_are_no_random_names(tmp_path):
+    comparison = images(tmp_path, {"/opt/OneClass": b"x"}, {"/opt/TwoClass": b"other"})
+    assert {d.reason.cause for d in comparison.differences} == {"unknown"}
+    comparison = images(tmp_path, {"/tmp/results": b"x"}, {"/tmp/Makefile": b"x"})
+    assert {d.reason.cause for d in comparison.differences} == {"unknown"}
+
+
+def test_where_a_link_leads_is_read_like_text(tmp_path):
+    def linked(one, two):
+        sides = ({"/link": F(type=tarfile.SYMTYPE, link=side)} for side in (one, two))
+        (difference,) = images(tmp_path, *sides).differences
+        return difference.reason
+
+    dated = linked("1795446859", "1795446862")
+    assert (dated.cause, dated.inside) == ("embedded-date", ("1795446859 -> 1795446862",))
+    assert linked("/releases/2026-11-23_14:00:01", "/releases/2026-11-23_14:00:09").cause == "embedded-date"
+    assert linked("/tmp/tmp.SeHUGC", "/tmp/tmp.cwUPkF").cause == "build-path"
+    other = linked("one", "two")
+    assert (other.cause, other.why) == ("unknown", "target: one -> two")
+
+
 def test_names_made_at_random_are_paired(tmp_path):
     comparison = images(tmp_path, {"/opt/tmpab12cd34": b"x"}, {"/opt/tmpzz98yy76": b"x"})
     assert {d.reason.cause for d in comparison.differences} == {"random-name"}

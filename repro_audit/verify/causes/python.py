@@ -10,6 +10,8 @@ from repro_audit.verify.causes.evidence import Evidence, Verdict
 _STRING = re.compile(rb"[\x20-\x7e]{4,400}")
 # marshal marks an object that is used again by the highest bit of its type
 _NO_FLAG = bytes(b & 0x7F for b in range(256))
+_NONE = "PYTHONDONTWRITEBYTECODE=1"
+_AGAIN = "or compile it once more: PYTHONHASHSEED=0 python -m compileall -f --invalidation-mode unchecked-hash FOLDER"
 _LOG = re.compile(rb"^\d{4}-\d\d-\d\dT[\d:]+,\d+ +(?:Using pip \d|Created temporary directory: \S*/pip-)", re.MULTILINE)
 _RECORD = re.compile(r".*\.(dist-info|egg-info)/(RECORD|installed-files\.txt|SOURCES\.txt)$")
 
@@ -20,7 +22,10 @@ def bytecode(evidence: Evidence) -> Verdict | None:
         return None
     if evidence.kinds & {"only-left", "only-right"}:
         return Verdict(
-            "python-bytecode", "it was compiled for one of them only: which modules ran during the build differs"
+            "python-bytecode",
+            "it was compiled for one of them only: which modules were imported during the build differs",
+            (),
+            _NONE,
         )
     if "content" not in evidence.kinds:
         return None
@@ -39,8 +44,18 @@ def bytecode(evidence: Evidence) -> Verdict | None:
             "python-bytecode",
             "the code is the same; the header holds the time of the source file",
             (f"source time {times[0]} -> {times[1]}",),
+            "declare ARG SOURCE_DATE_EPOCH in the stage, before the RUN: what compiles then keeps a hash of the source "
+            f"instead; or do without it: pip install --no-compile, and for what is imported {_NONE}; {_AGAIN}",
         )
-    return Verdict("python-bytecode", "the compiled code differs", _code_lines(left, right, evidence.names))
+    lines = _code_lines(left, right, evidence.names)
+    if any("/pip-target-" in line for line in lines):
+        return Verdict(
+            "python-bytecode",
+            "`pip install --target` compiles in a folder with a name made at random, which the code keeps",
+            lines,
+            f"pip install --no-compile, or another way of naming the place: --prefix, a virtual environment; {_AGAIN}",
+        )
+    return Verdict("python-bytecode", "the compiled code differs", lines)
 
 
 def _code_lines(left: bytes, right: bytes, names: tuple[str, str]) -> tuple[str, ...]:

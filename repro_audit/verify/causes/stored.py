@@ -12,6 +12,9 @@ _RANDOM = re.compile(
     r"matplotlib-|torch_|cache-)[-._]?[A-Za-z0-9_]{4,}"
     r"|\.[A-Za-z0-9]{6,}$|[.-][A-Za-z0-9]{6}$|[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{5,}"
 )
+# what mktemp fills its X with: capitals, small letters and digits without the order of words
+_MIXED = re.compile(r"(?=.*(?:[a-z][A-Z]|[A-Za-z]\d+[A-Za-z]|\d[A-Za-z]))[A-Za-z0-9]{6,12}")
+_TEMPORARY = ("/tmp/", "/var/tmp/", "/run/", "/dev/shm/", "/root/.cache/")  # noqa: S108
 
 
 def times_only(evidence: Evidence) -> Verdict | None:
@@ -33,14 +36,15 @@ def random_name(evidence: Evidence) -> Verdict | None:
         return None
     if evidence.twin is not None:
         return Verdict("random-name", f"on the other side it is called {evidence.twin}")
-    if _RANDOM.search(evidence.name) and evidence.path.startswith(("/tmp/", "/var/tmp/", "/run/", "/root/.cache/")):  # noqa: S108
+    made_up = _RANDOM.search(evidence.name) or _MIXED.fullmatch(evidence.name)
+    if made_up and evidence.path.startswith(_TEMPORARY):
         return Verdict("random-name", "a temporary file with a name made at random")
     return None
 
 
 def shape(name: str) -> str:
     """A name with what looks made up replaced, so that the names of one purpose have one shape."""
-    return _RANDOM.sub("*", name)
+    return f"*{len(name)}" if _MIXED.fullmatch(name) else _RANDOM.sub("*", name)
 
 
 DETECTORS = (times_only, random_name)

@@ -37,6 +37,7 @@ _HOST = re.compile(
 )
 _NUMBER = re.compile(r"-?\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 _BOUND = 2 << 20
+ONLY_NUMBERS = "only numbers differ"
 
 
 def text(evidence: Evidence) -> Verdict | None:
@@ -86,9 +87,7 @@ def _explained(pairs: list[tuple[str, str]], named: bool) -> Verdict | None:
     pairs = [(_NUMBER.sub("*", a), _NUMBER.sub("*", b)) for a, b in pairs]
     if all(a == b for a, b in pairs):
         return (
-            _told(list(dict.fromkeys([*found, "random-number"])))
-            if found
-            else Verdict("random-number", "only numbers differ")
+            _told(list(dict.fromkeys([*found, "random-number"]))) if found else Verdict("random-number", ONLY_NUMBERS)
         )
     if found and all(sorted(_WORD.findall(a)) == sorted(_WORD.findall(b)) for a, b in pairs):
         return _told([*found, "line-order"])
@@ -117,6 +116,19 @@ def _shuffled(left: list[str], right: list[str]) -> Verdict | None:
     return None
 
 
+def target(evidence: Evidence) -> Verdict | None:
+    """Where links lead, which is text like any other."""
+    one, two = evidence.left_entry, evidence.right_entry
+    if one is None or two is None or "target" not in evidence.kinds or evidence.kinds & {"kind", "mode", "owner"}:
+        return None
+    if not one.target or not two.target:
+        return None
+    verdict = explained([one.target], [two.target], evidence.created_by)
+    if verdict is None:
+        return None
+    return Verdict(verdict.cause, verdict.why, (f"{one.target} -> {two.target}",), verdict.remedy)
+
+
 def array(evidence: Evidence) -> Verdict | None:
     """Arrays as numpy saves them."""
     if evidence.pair is None or not all(side.startswith(b"\x93NUMPY") for side in evidence.pair):
@@ -140,4 +152,4 @@ def noise(evidence: Evidence) -> Verdict | None:
     return Verdict("random-number", "both are bytes without a pattern: made at random, encrypted or compressed")
 
 
-DETECTORS = (text, array, noise)
+DETECTORS = (target, text, array, noise)
