@@ -191,13 +191,21 @@ class Engine(ABC):
 
     def size(self, image: str) -> int:
         """The bytes of an image in the store; raises EngineError where it is not there."""
-        told = self.command("image", "inspect", "--format={{.Size}}", image, timeout=REMOVAL)
-        if told.timed_out:
-            raise EngineError(f"{self.info.name} does not answer (asked for {image}, waited {told.seconds:.0f} s)")
+        told = self.answer(image, "image", "inspect", "--format={{.Size}}", image)
         size = whole(told.stdout) if told.ok else None
         if size is None:
             raise EngineError(f"{self.info.name} has no image {image}: {told.last_line}")
         return size
+
+    def answer(self, about: str, *words: str) -> Outcome:
+        """What the engine answers; raises EngineError where it is the engine that does not."""
+        told = self.command(*words, timeout=REMOVAL, grace=2.0)
+        if told.timed_out:
+            raise EngineError(f"{self.info.name} does not answer (asked for {about}, waited {told.seconds:.0f} s)")
+        problem = self._problem(told) if not told.ok else None
+        if problem is not None:
+            raise EngineError(f"{self.info.name} does not answer (asked for {about}): {problem}")
+        return told
 
     def remove(self, image: str) -> None:
         """Remove a name of an image, and the image if it was the last; never raises."""

@@ -120,7 +120,7 @@ class Docker(Engine):
 
     def has(self, image: str) -> bool:
         """Whether the daemon has it."""
-        return self.command("image", "inspect", "--format={{.Id}}", self._known(image)).ok
+        return self.answer(image, "image", "inspect", "--format={{.Id}}", self._known(image)).ok
 
     def run(self, request: RunRequest, *, on_line: Callable[[str], None] | None = None) -> Outcome:
         """`docker run`, removed after, also where it was interrupted or took too long."""

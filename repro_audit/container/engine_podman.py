@@ -183,7 +183,8 @@ class Podman(Engine):
         """Whether the store has it."""
         if not names.is_image(image):
             raise EngineError(f"{image!r} is no valid image name")
-        return self.command(
+        return self.answer(
+            image,
             "inspect",
             "--type=image",
             "--format={{.FromImageID}}" if self.info.name == "buildah" else "--format={{.Id}}",

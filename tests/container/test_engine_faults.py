@@ -189,6 +189,23 @@ def test_an_engine_that_hangs_when_asked_for_an_image_is_told(
 
 
 @pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("sleep 60", "does not answer"),
+        ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "daemon went away"),
+        ("kill -9 $$", "killed by signal 9"),
+        ("echo 'Error: No such image: mine:1' >&2; exit 1", "neither an archive nor an image"),
+    ],
+)
+def test_an_image_that_cannot_be_asked_for_is_told_from_one_that_is_not_there(
+    stand: Stand, impatient: None, capsys: pytest.CaptureFixture[str], asked: str, said: str
+) -> None:
+    stand("docker", DOCKER + f'case "$1" in image) {asked} ;; esac')
+    assert main(["verify", "--image=mine:1", "--against=mine:2", "--engine=docker"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("removing", "told"),
     [
         ("sleep 60", True),

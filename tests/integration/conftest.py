@@ -263,7 +263,7 @@ def _docker_daemon(
 
 
 @pytest.fixture(scope="session")
-def buildx(state: Path) -> str:
+def buildx(state: Path, environment: dict[str, str]) -> str:
     """The program buildx, where every engine finds it."""
     found = program("buildkit", "buildx", "docker-buildx")
     os.symlink(found, state / "bin" / "buildx")

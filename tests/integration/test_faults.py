@@ -309,6 +309,16 @@ def test_a_builder_that_is_not_there_is_named(environment, buildx: str, write) -
     assert "no-such-builder" in done.stderr
 
 
+@pytest.mark.parametrize("rig", ["moby"], indirect=True)
+def test_a_builder_whose_container_cannot_be_started_is_told(rig: Rig, buildx: str, write) -> None:
+    words = ["--name=lost", "--driver=docker-container", "--driver-opt=image=127.0.0.1:9/no-such:1"]
+    subprocess.run([buildx, "create", *words], env=rig.env, check=True, capture_output=True)
+    lost = Rig("buildx", "buildx", rig.env | {"BUILDX_BUILDER": "lost"}, rig.base)
+    done = lost.run("build", str(write({"Dockerfile": "FROM scratch\n"})), check=2)
+    subprocess.run([buildx, "rm", "--force", "lost"], env=rig.env, capture_output=True)
+    assert "its builder" in done.stderr and "127.0.0.1:9" in done.stderr, done.stderr
+
+
 def test_a_builder_whose_daemon_is_gone_is_told(environment, buildx: str, state: Path, write) -> None:
     words = [buildx, "create", "--name=gone", "--driver=remote", f"unix://{state}/gone.sock"]
     subprocess.run(words, env=environment, check=True, capture_output=True)
