@@ -126,7 +126,8 @@ PACKAGES: tuple[Sign, ...] = (
         r"npm (?:ERR!|error) (?:code )?(?:E?404)|ERR_PNPM_FETCH_404|Couldn't find package|Package not found",
         r"could not find a valid gem|Could not find gem|could not find package \S|UnavailableInvalidChannel",
         r"Plugin \[id: .*was not found|could not find suitable distribution|No results matching query were found",
-        r"Failed to find package '|No package with name|unknown package:? |Package '?\S+'? not found|"
+        r"references NuGet package\(s\) that are missing|cannot find package \"|Failed to find package '|"
+        r"No package with name|unknown package:? |Package '?\S+'? not found|"
         r"package \S+ is not in (?:GOROOT|std)|no matching package named|"
         r"no required module provides package|cannot find module providing",
         r"Couldn't find any package by|was not found in the package registry|Error: Nothing to do$",

@@ -114,12 +114,14 @@ PROGRAMS: tuple[Sign, ...] = (
         r"No such file|can't open '|cannot find the file|could not find a required file|unable to prepare context",
         r"file not found in build context|no source files were specified|excluded by \.dockerignore",
         r"returned error: 404|ERROR 404|HTTP/[\d.]+ 404|404:? Not Found|server returned error: .*404",
-        r"^\"[^\"]+\": not found$|'[^\s']{2,200}' (?:as it )?does not exist|(?:not found at|from): file://\S+|"
+        r"^\"[^\"]+\": not found$|'(?=[^']*[/.])[^\s']{2,200}' (?:as it )?does not exist|(?:not found at|"
+        r"from): file://\S+|"
         r"response status 404|GET returned 404|status code 404|response code 404",
         r"HTTP Error 404|404 Client Error|no items matching glob|No rule to make target|no makefile found",
         r"(?:could not|couldn't|cannot|can't|unable to|failed to) (?:find|locate|open|read|load)"
         r"(?: (?!module|package|gem)\w+)? [`'\"]?" + _FILE,
-        r"(?:file|directory|folder|path|manifest|POM)\b[^:]{0,120}(?:was |is )?(?:not found|does(?:n't| not) exist)\b",
+        r"(?<!executable )(?:file|directory|folder|path|manifest|POM)\b[^:]{0,120}(?:was |is )?(?:not found|"
+        r"does(?:n't| not) exist)\b",
         r"[`'\" ]/\S+ does not exist|no file/folder found|does not contain any element|could not locate Gemfile",
         r"Cannot find module '\.{0,2}/|can't resolve '\.{1,2}/|could not resolve \"\.{1,2}/|"
         r"requires a project to execute",

@@ -76,7 +76,7 @@ SOURCES: tuple[Sign, ...] = (
         r"stream error: stream ID|network bridge not found|unexpected status from \w+ request .*: (?:400|5\d\d)",
         r"Hash Sum mismatch|File has unexpected size|Mirror sync in progress",
     ),
-    sign("network", r"\bunexpected EOF\b|(?<!from server): EOF$", by="builder"),
+    sign("network", r"\bunexpected EOF\b|(?<!from server): EOF$|failed to copy: |httpReadSeeker", by="builder"),
     sign(
         "image-not-found",
         r"short-name .* did not resolve|short-name resolution enforced",
