@@ -12,9 +12,8 @@ from repro_audit.cli.problem import CannotError
 
 if TYPE_CHECKING:
     from repro_audit.cli.build_plan import Plan
-    from repro_audit.container.build_failure import Failure
     from repro_audit.container.engine import Engine
-    from repro_audit.finding import Finding
+    from repro_audit.container.engine_error import Attempt
 
 
 @with_build_options
@@ -41,16 +40,47 @@ def command(
             raise CannotError(str(error)) from None
 
 
-def chosen(name: str, need: tuple[str, ...] = (), *, builds: bool = True) -> Engine:
-    """An engine that works, told to the user, with what it should know about builds; raises EngineError."""
+def chosen(name: str, need: tuple[str, ...] = (), *, builds: bool = True, tells: bool = True) -> Engine:
+    """An engine that works, told to the user, with what it should know about builds and about the engines before it;
+    raises EngineError. Without one, what was tried is told here where `tells`.
+    """
     from repro_audit.container.engine_choice import choose
+    from repro_audit.container.engine_error import EngineError, NoEngineError
 
-    engine = choose(name, need=need)
+    try:
+        engine = choose(name, need=need)
+    except NoEngineError as error:
+        if not tells or len(error.attempts) < 2:
+            raise
+        for each in error.attempts:
+            note(f"{each.engine}: {each.reason}; {each.remedy}")
+        raise EngineError("no container engine works here (what was tried stands above)") from None
     engine.tell = note
+    for passed in engine.passed:
+        why = _passed_over(passed)
+        if why is not None:
+            note(why)
     note(f"using {engine.info}")
-    for each in engine.info.notes if builds else ():
-        note(each)
+    for told in engine.info.notes if builds else ():
+        note(told)
     return engine
+
+
+def _passed_over(attempt: Attempt) -> str | None:
+    """Why an engine was not taken that the user will have expected; None where it is only not installed."""
+    import os
+    import shutil
+
+    if attempt.engine == "buildx":
+        # what is wrong with docker itself is told for docker
+        return f"not using buildx: {attempt.reason}" if attempt.reason.startswith("its builder") else None
+    where = ""
+    if attempt.engine == "docker":
+        variable = next((each for each in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(each)), None)
+        where = f" at {os.environ[variable]} ({variable})" if variable is not None else ""
+    if not where and shutil.which(attempt.engine) is None:
+        return None
+    return f"not using {attempt.engine}{where}: {attempt.reason}"
 
 
 def _build(planned: Plan, engine: Engine, quiet: bool, timeout: float | None) -> int:
@@ -72,6 +102,8 @@ def _build(planned: Plan, engine: Engine, quiet: bool, timeout: float | None) ->
 def explained(planned: Plan, log: str) -> str:
     """The diagnosis of a failed build as text."""
     from repro_audit.cli.build_plan import parsed
+    from repro_audit.cli.elsewhere import elsewhere
+    from repro_audit.cli.foreseen import foreseen
     from repro_audit.container.build_failure import diagnose
     from repro_audit.report.visible import visible
 
@@ -86,44 +118,11 @@ def explained(planned: Plan, log: str) -> str:
         text = tree.source.text.splitlines()[failure.at - 1].strip().removesuffix(tree.escape).rstrip()
         out.append(f"  in its line {failure.at}: {visible(text)}")
     out += [f"    | {visible(line)}" for line in failure.evidence]
-    out.append(f"  {green}remedy{off}: {failure.remedy}")
+    found = elsewhere(planned, failure, tree) if tree is not None else None
+    out.append(f"  {green}remedy{off}: {visible(found) if found is not None else failure.remedy}")
     for finding in foreseen(planned, failure):
         line = finding.source.position(finding.span.start).line
-        place = f"{visible(finding.path)}:{line}"
+        place = f"{visible(planned.shown if planned.inline else finding.path)}:{line}"
         out.append(f"  foreseen by {bold}{finding.rule}{off} at {place}: {visible(finding.message)}")
     mask = planned.request.redactor().text
     return "\n".join(map(mask, out)) + "\n"
-
-
-# Which findings can have to do with a failure: their families, by its kind.
-_FAMILIES = {
-    "syntax": ("syntax",),
-    "wrong-architecture": ("gpu", "pinning", "image", "runtime"),
-    "image-not-found": ("pinning",),
-    "package-version-gone": ("pinning", "determinism"),
-    "package-not-found": ("pinning", "determinism", "syntax"),
-    "network": ("pinning", "determinism"),
-    "authentication": ("pinning", "security"),
-    "permission": ("security", "runtime"),
-}
-
-
-def foreseen(planned: Plan, failure: Failure) -> list[Finding]:
-    """The findings of an audit on the failing instruction that can have to do with the failure."""
-    from repro_audit.cli.audit import audit
-    from repro_audit.cli.options import Request
-
-    if failure.line is None:
-        return []
-    try:
-        done = audit(Request(paths=(planned.shown,), jobs=1))
-    except (CannotError, OSError):
-        return []
-    families = _FAMILIES.get(failure.kind)
-    last = failure.end_line or failure.line
-    found = []
-    for finding in done.result.findings:
-        line = finding.source.position(finding.span.start).line
-        if failure.line <= line <= last and (families is None or finding.family in families):
-            found.append(finding)
-    return found[:10]

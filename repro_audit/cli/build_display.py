@@ -1,4 +1,6 @@
-"""What a user sees of a build while it runs: a line that moves on a terminal, plain lines elsewhere."""
+"""What a user sees of a build while it runs: a line that moves on a terminal, plain lines elsewhere. Where it is to be
+quiet, the line only says how long it has taken.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,8 @@ _STEP = re.compile(r"^(?:#\d+ (\[.*)|(?:\[\d+/\d+\] )?((?:STEP|Step) \d+/\d+ ?: 
 @contextmanager
 def display(title: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Yields what takes the engine's lines. On a terminal only the steps stay on the screen."""
-    if quiet:
-        yield _nothing
-        return
     if sys.stderr is None or not sys.stderr.isatty():
-        yield _plain
+        yield _nothing if quiet else _plain
         return
     from rich.console import Console
     from rich.markup import escape
@@ -40,6 +39,8 @@ def display(title: str, *, quiet: bool = False) -> Iterator[Callable[[str], None
         task = progress.add_task(escape(title), total=None, said="")
 
         def show(line: str) -> None:
+            if quiet:
+                return
             text = visible(line).strip()
             step = _STEP.match(text)
             if step is not None:

@@ -23,6 +23,15 @@ class EngineName(str, enum.Enum):
     buildah = "buildah"
 
 
+class RunEngineName(str, enum.Enum):
+    """The engines that run containers as well."""
+
+    auto = "auto"
+    docker = "docker"
+    buildx = "buildx"
+    podman = "podman"
+
+
 class Network(str, enum.Enum):
     """What RUN instructions may reach."""
 
@@ -62,14 +71,24 @@ class BuildOptions:
     ] = None
 
 
-def with_build_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The command, which takes `BuildOptions` first, as Typer has to see it: with an option for each field."""
+RUN_ENGINE = Annotated[
+    RunEngineName,
+    typer.Option(help="Which engine; `auto` takes the first that works (buildah builds, and runs no containers)."),
+]
+
+
+def with_build_options(command: Callable[..., int], engine: Any = None) -> Callable[..., int]:
+    """The command, which takes `BuildOptions` first, as Typer has to see it: with an option for each field. `engine`
+    is another annotation for that option.
+    """
     names = [field.name for field in fields(BuildOptions)]
 
     def spread(**values: Any) -> int:
+        values["engine"] = EngineName(values["engine"].value)
         return command(BuildOptions(**{name: values.pop(name) for name in names}), **values)
 
     hints = get_type_hints(BuildOptions, include_extras=True) | get_type_hints(command, include_extras=True)
+    hints["engine"] = engine or hints["engine"]
     own = list(inspect.signature(command).parameters.values())[1:]
     defaults = {field.name: field.default for field in fields(BuildOptions)} | {each.name: each.default for each in own}
     parameters = [

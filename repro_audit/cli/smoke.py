@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repro_audit.cli.build import chosen, explained
-from repro_audit.cli.build_options import BuildOptions, with_build_options
+from repro_audit.cli.build_options import RUN_ENGINE, BuildOptions, Network, with_build_options
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 
@@ -35,7 +36,16 @@ class RunNetwork(str, enum.Enum):
     bridge = "bridge"
 
 
-@with_build_options
+class Framework(str, enum.Enum):
+    """The frameworks that the probe tries."""
+
+    torch = "torch"
+    tensorflow = "tensorflow"
+    jax = "jax"
+    cupy = "cupy"
+
+
+@partial(with_build_options, engine=RUN_ENGINE)
 def command(
     build: BuildOptions,
     image: Annotated[str | None, typer.Option(help="Test this image; build nothing.", metavar="IMAGE")] = None,
@@ -45,10 +55,11 @@ def command(
     ] = None,
     cdi: Annotated[bool, typer.Option("--cdi", help="Ask docker for GPUs as CDI devices.")] = False,
     network: Annotated[RunNetwork, typer.Option("--network", help="What the container may reach.")] = RunNetwork.none,
+    build_network: Annotated[
+        Network, typer.Option("--build-network", help="What RUN instructions of the build may reach.")
+    ] = Network.default,
     timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds that the test may take.")] = 300.0,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Test only this framework (torch, tensorflow, jax, cupy).", metavar="NAME")
-    ] = None,
+    only: Annotated[list[Framework] | None, typer.Option(help="Test only this framework.")] = None,
     format: Annotated[Format, typer.Option("--format", help="How to report.")] = Format.text,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the report here.", metavar="FILE")] = None,
     record: Annotated[str | None, typer.Option(help="Keep the report as JSON, too.", metavar="FILE")] = None,
@@ -60,19 +71,26 @@ def command(
     Exit status: 0 CUDA works; 1 the image fails; 2 it could not be tested.
     """
     from repro_audit.container.engine_error import EngineError, NoEngineError
+    from repro_audit.container.engine_names import is_gpus
     from repro_audit.container.process import interruptible
     from repro_audit.smoke.report import render_json, render_text
 
     if sum((host, image is not None, build.context is not None or build.service is not None)) > 1:
         raise CannotError("smoke tests one thing: a context or --service, --image, or --host")
-    asked = _Asked(build, image, gpus, cdi, network.value)
+    swallowed = _swallowed(build, host, image is not None, gpus, cdi, build_network)
+    if swallowed:
+        raise CannotError(f"{swallowed} has no meaning with {'--host' if host else '--image'}")
+    if gpus is not None and not is_gpus(gpus):
+        raise CannotError(f"--gpus {gpus}: no valid request for GPUs: all, a number, or device=0,1")
+    asked = _Asked(build, image, gpus, cdi, network.value, build_network.value)
+    frameworks = tuple(each.value for each in only or ())
     trial: Trial | None
     with interruptible():
         try:
             if host:
-                trial = _on_host(timeout, tuple(only or ()))
+                trial = _on_host(timeout, frameworks)
             else:
-                trial = asked.go(timeout, tuple(only or ()))
+                trial = asked.go(timeout, frameworks)
         except NoEngineError as error:
             from repro_audit.smoke import host as hosts
             from repro_audit.smoke.trial import no_engine
@@ -92,23 +110,41 @@ def command(
     return trial.diagnosis.exit_status
 
 
+# The options that hold for an image that is there, too.
+_OF_A_RUN = ("context", "engine", "platform", "quiet", "service")
+
+
+def _swallowed(build: BuildOptions, host: bool, image: bool, gpus: str | None, cdi: bool, network: Network) -> str:
+    """The options that were given and cannot be followed, as a list for the user."""
+    given = []
+    if host or image:
+        given = [each.name for each in fields(build) if each.name not in _OF_A_RUN and getattr(build, each.name)]
+        given += ["build_network"] * (network is not Network.default)
+    if host:
+        given += ["platform"] * (build.platform is not None) + ["gpus"] * (gpus is not None) + ["cdi"] * cdi
+    return ", ".join(f"--{name.replace('_', '-')}" for name in given)
+
+
 class _Asked:
     """How the container is to be run, and what of."""
 
-    def __init__(self, build: BuildOptions, image: str | None, gpus: str | None, cdi: bool, network: str) -> None:
+    def __init__(
+        self, build: BuildOptions, image: str | None, gpus: str | None, cdi: bool, network: str, build_network: str
+    ) -> None:
         self.build, self.image = build, image
-        self.gpus, self.cdi, self.network = gpus, cdi, network
+        self.gpus, self.cdi, self.network, self.build_network = gpus, cdi, network, build_network
 
     def go(self, timeout: float, only: tuple[str, ...]) -> Trial | None:
         """Run the test; None where the image could not be built."""
         from repro_audit.cli.smoke_runner import ImageRunner, knows_gpus
+        from repro_audit.cli.smoke_service import asked_for_none
         from repro_audit.smoke import host as hosts
         from repro_audit.smoke.trial import smoke
 
         service, context = self.build.service, self.build.context or "."
         container, root = self._container()
         builds = self.image is None and (container is None or container.build is not None)
-        engine = chosen(self.build.engine.value, need=("run",), builds=builds)
+        engine = chosen(self.build.engine.value, need=("run",), builds=builds, tells=False)
         host = knows_gpus(engine, hosts.look())
         with self._made(container, engine) as name:
             if name is None:
@@ -118,6 +154,8 @@ class _Asked:
             # what compose would be refused, a service is refused here
             runner = ImageRunner(engine, request, subject, host if container is None else None)
             trial = smoke(runner, host, timeout=timeout, only=only)
+        if container is not None and not runner.asks:
+            trial = replace(trial, diagnosis=asked_for_none(trial.diagnosis, container.name))
         return replace(trial, notes=(*runner.notes, *trial.notes))
 
     def _container(self) -> tuple[Container | None, str]:
@@ -134,7 +172,7 @@ class _Asked:
             from repro_audit.cli.smoke_service import image_of
 
             return _Made(engine, self.build, image_of(container))
-        return _Made(engine, self.build)
+        return _Made(engine, self.build, network=self.build_network)
 
     def _request(self, name: str, container: Container | None, root: str) -> RunRequest:
         from repro_audit.cli.smoke_service import like_service
@@ -151,8 +189,8 @@ class _Asked:
 class _Made:
     """The image to test: one that is there, or one that is built for the test and removed after it."""
 
-    def __init__(self, engine: Engine, build: BuildOptions, image: str | None = None) -> None:
-        self._engine, self._build, self._image = engine, build, image
+    def __init__(self, engine: Engine, build: BuildOptions, image: str | None = None, network: str = "default") -> None:
+        self._engine, self._build, self._image, self._network = engine, build, image, network
         self._built: str | None = None
 
     def __enter__(self) -> str | None:
@@ -163,7 +201,7 @@ class _Made:
         from repro_audit.container.engine import fresh_name
 
         self._built = f"{fresh_name()}:1"
-        planned = plan(self._build, tag=self._built)
+        planned = plan(self._build, tag=self._built, network=self._network)
         try:
             with display("building", quiet=self._build.quiet) as show:
                 built = self._engine.build(planned.request, on_line=show)

@@ -51,6 +51,12 @@ class ImageRunner:
         return "docker" if self._engine.info.name == "buildx" else self._engine.info.name
 
     @property
+    def asks(self) -> bool:
+        """Whether the container is to get GPUs in any way."""
+        request = self._request
+        return bool(request.gpus or request.runtime or request.devices)
+
+    @property
     def subject(self) -> str:
         """The image, as reports name it."""
         return self._subject

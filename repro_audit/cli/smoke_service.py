@@ -16,6 +16,7 @@ from repro_audit.cli.problem import CannotError
 if TYPE_CHECKING:
     from repro_audit.container.engine_request import RunRequest
     from repro_audit.facts.container import Container, GpuRequest, Setting
+    from repro_audit.smoke.outcome import Diagnosis
 
 # The variables of a service that decide what of a GPU it sees, or what frameworks make of it.
 _GPU_VARIABLES = (
@@ -29,6 +30,10 @@ _GPU_VARIABLES = (
     "PYTORCH_",
     "CUBLAS_",
     "LD_LIBRARY_PATH",
+)
+COMPOSE_ASKS = (
+    "ask for it: deploy.resources.reservations.devices with driver: nvidia, count: all, capabilities: [gpu]",
+    "or see whether the image works with one: repro-audit smoke --service NAME --gpus all",
 )
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -71,6 +76,20 @@ def like_service(container: Container, request: RunRequest, root: str = ".") -> 
         shm_size=size(_value(container.shm_size) or ""),
         ipc=ipc if ipc in ("host", "private", "shareable", "none") else None,
         platform=request.platform or (container.image.platform if container.image is not None else None),
+    )
+
+
+def asked_for_none(verdict: Diagnosis, service: str) -> Diagnosis:
+    """The verdict on a service that asks for no GPU: where none was found that comes first, since no host gives one to
+    who does not ask.
+    """
+    if verdict.outcome not in ("no-gpu", "no-driver"):
+        return verdict
+    return replace(
+        verdict,
+        outcome="no-gpu",
+        summary=f"the service {service} asks for no GPU, and so it is given none",
+        remedy=COMPOSE_ASKS,
     )
 
 

@@ -107,6 +107,17 @@ def _no_library(error: str, reading: Reading, host: Host, on_host: bool, step: S
             (*evidence, *(("no PCI device of vendor 10de",) if host.gpus == 0 else ())),
             ("run the test on a machine with an NVIDIA GPU",),
         )
+    if on_host and host.driver is None and not host.wsl:
+        return Diagnosis(
+            "no-driver",
+            "driver",
+            "a CDI specification names NVIDIA GPUs here, and no NVIDIA driver is loaded",
+            (*evidence, "neither /proc/driver/nvidia nor /sys/module/nvidia is there"),
+            (
+                "load the driver, if there is a GPU: sudo modprobe nvidia",
+                "or remove what is left of it in /etc/cdi and /var/run/cdi",
+            ),
+        )
     if on_host:
         return Diagnosis(
             "driver-broken",

@@ -338,3 +338,12 @@ def test_the_plain_jax_wheel_is_a_framework_without_cuda() -> None:
     assert trial.reading is not None
     jax = trial.reading.frameworks[0]
     assert jax.built_with_cuda is False and jax.facts["jaxlib"]
+
+
+def test_a_cdi_specification_is_taken_for_no_loaded_driver() -> None:
+    machine = Machine(variables={"LD_LIBRARY_PATH": "/nonexistent"})
+    machine.engine = "host"
+    trial = smoke(machine, Host(gpus=None, cdi=True), timeout=60.0)
+    assert trial.diagnosis.outcome == "no-driver", trial.diagnosis
+    assert "CDI" in trial.diagnosis.summary
+    assert not any("nvidia-modprobe" in step for step in trial.diagnosis.remedy)
