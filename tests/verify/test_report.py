@@ -73,6 +73,63 @@ def test_text_shortens_long_lists(tmp_path):
     assert text.count("[content]") == 5
 
 
+def test_an_instruction_is_named_once_with_its_causes_below(tmp_path):
+    left = {"stamp": b"2024-01-01 10:00:00\n", "id": b"id 1b4e28ba-2fa1-11d2-883f-0016d3cca427\n", "n": b"17\n"}
+    right = {"stamp": b"2024-01-02 10:00:00\n", "id": b"id 6fa459ea-ee8a-3ca4-894e-db77e160355e\n", "n": b"23\n"}
+    text = render(comparison(tmp_path, list(left.items()), list(right.items())), "text")
+    assert text.count("Dockerfile:3: RUN date > /stamp") == 1
+    for cause in ("embedded-date", "embedded-uuid", "random-number"):
+        assert text.count(f"  {cause}: 1 file;") == 1
+    assert text.count("    remedy: ") == 3
+
+
+def test_lines_in_another_order_are_told_without_a_diff(tmp_path):
+    names = [f"name{n}\n" for n in range(60)]
+    text = render(
+        comparison(tmp_path, [("x", "".join(names).encode())], [("x", "".join(names[::-1]).encode())]), "text"
+    )
+    assert "line-order: 1 file" in text
+    assert "name17" not in text
+
+
+def test_the_text_of_images_that_have_little_in_common_is_bounded(tmp_path):
+    paths = []
+    for number in range(2):
+        status = "".join(f"Package: p{n}-{number}\nStatus: install ok installed\nVersion: {n}\n\n" for n in range(300))
+        tars = [layer([("var/lib/dpkg/status", status.encode())])]
+        for depth in range(30):
+            files = [(f"d{depth}/f{n}", f"{number}\n{n}\n".encode() * (n + 1)) for n in range(40)]
+            files += [(f"d{depth}/stamp{n}", f"2024-01-0{number + 1} {n}\n".encode()) for n in range(20)]
+            tars.append(layer(files))
+        history = [{"created_by": f"RUN step {n}"} for n in range(len(tars))]
+        paths.append(docker_archive(tmp_path / f"{number}.tar", tars, history))
+    found = verify_archives(*paths)
+    text = render(found, "text")
+    assert len(text.splitlines()) < 300
+    assert "... and 580 more" in text
+    assert "more instructions (--format html or json shows all)" in text
+    assert len(json.loads(render(found, "json"))["packages"]) == 600
+
+
+def test_the_summary_counts_in_words_that_fit(tmp_path):
+    text = render(comparison(tmp_path, [("a", b"red")], [("a", b"sky")]), "text")
+    assert "2 files in 2 layers (1 of the layers the same): 1 file differs, 0 more only in" in text
+    assert re.search(r"^\S+0\.tar  [0-9a-f]{12}$", text, re.MULTILINE)
+
+
+def test_files_copied_from_a_stage_are_said_to_be_made_there(tmp_path):
+    copied = InstructionPlace(3, "COPY", "COPY --from=build /x /x", "Dockerfile", "stage `build`, lines 2-4")
+    history = [HISTORY[0], {"created_by": "COPY /x /x # buildkit"}]
+    paths = []
+    for number, data in enumerate((b"red", b"sky")):
+        tars = [layer([("etc", folder())]), layer([("x", data)])]
+        paths.append(docker_archive(tmp_path / f"{number}.tar", tars, history))
+    found = verify_archives(*paths, [PLACES[0], copied])
+    for style in FORMATS:
+        assert "stage" in (text := render(found, style))
+        assert re.search(r"lines 2\\?-4", text), style
+
+
 def test_identical_images_say_level_4_in_every_format(tmp_path):
     same = comparison(tmp_path, [("a", b"1")], [("a", b"1")])
     for style in FORMATS:

@@ -29,6 +29,7 @@ _ALL = "--format html or json shows all"
 _FEW = 4
 _INSTRUCTIONS = 12
 _CAUSES = 8
+_LINES = 80  # after so many, less is shown of the rest
 _OPENED = 3  # files of one cause whose contents are shown
 _DIFF = 12
 _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
@@ -49,13 +50,15 @@ def render(comparison: Comparison, *, conditions: dict[str, str], color: bool = 
         out.append(paint("bold", origin(first.place, first.created_by, first.layer)))
         if made := made_in(first.place):
             out.append(f"  {made}")
-        for each in group[:_CAUSES]:
-            out += _cause(each, paint, limit)
-        if len(group) > _CAUSES:
-            out.append(f"  ... and {len(group) - _CAUSES} more causes ({_ALL})")
+        most = _CAUSES if len(out) < _LINES else _FEW
+        for each in group[:most]:
+            room = len(out) < _LINES
+            out += _cause(each, paint, limit if room else min(limit, 2), _OPENED if room else 0)
+        if len(group) > most:
+            out.append(f"  ... and {counted(len(group) - most, 'more cause')} ({_ALL})")
         out.append("")
     if len(instructions) > _INSTRUCTIONS:
-        out += [f"... and {len(instructions) - _INSTRUCTIONS} more instructions ({_ALL})", ""]
+        out += [f"... and {counted(len(instructions) - _INSTRUCTIONS, 'more instruction')} ({_ALL})", ""]
     fields = []
     for item in comparison.config:
         if not item.harmless:
@@ -81,8 +84,8 @@ def render(comparison: Comparison, *, conditions: dict[str, str], color: bool = 
     return "\n".join(out) + "\n"
 
 
-def _cause(group: Group, paint: Callable[[str, str], str], limit: int) -> list[str]:
-    """One cause of what an instruction wrote: its files, of the first with what differs inside, and the remedy."""
+def _cause(group: Group, paint: Callable[[str, str], str], limit: int, opened: int) -> list[str]:
+    """One cause of what an instruction wrote: its files, of the first ones with what differs inside, and the remedy."""
     one, many = group.differences[0].reason, len(group.differences)
     out = [f"  {paint('red', group.cause)}: {counted(many, 'file')}; {shown(one.why)}"]
     for number, difference in enumerate(group.differences[:limit]):
@@ -92,7 +95,7 @@ def _cause(group: Group, paint: Callable[[str, str], str], limit: int) -> list[s
         reason = difference.reason
         if reason.why != one.why:
             out.append(f"      {shown(reason.why)}")
-        if number < _OPENED:
+        if number < opened:
             out += [f"      {shown(line)}" for line in reason.inside]
             if reason.diff:
                 out += [f"      {line}" for line in _bounded(lines(reason.diff).split("\n"), _DIFF)]
