@@ -95,7 +95,7 @@ PACKAGES: tuple[Sign, ...] = (
         r"breaks: \S+\[\S+[=<>~]",
         r"(?:Unable to find a match|No match for argument): \S+-\d|No package \S+-\d\S* available",
         r"failed to select a version for|candidate versions found which didn't match|with version `?[=~^]",
-        r"could not find a valid gem '.*' \((?!>= 0\))|can't find gem \S+ \(|Could not find '\S+' \(",
+        r"could not find a valid gem '.*' \((?!>= 0\))|can't find gem \S+ \((?!>= 0(?:\.a)?\))|Could not find '\S+' \(",
         r"Could not find \S+-\d[\w.]* in (?:any of the sources|locally|cached gems)|Could not find gem '\S+ \([=~<>]",
         r"unknown revision|no matching versions for query|invalid version: ",
         r"proxy\.golang\.org.*: (?:404|410)|error NU110[23]|Unable to find package \S+ with version",

@@ -134,7 +134,7 @@ PROGRAMS: tuple[Sign, ...] = (
         r"(?-i:ModuleNotFoundError: )|No module named|Cannot find (?:module|package) '|there is no package called",
         r"module not found: .*can't resolve|(?:could not|failed to) resolve (?:import )?[\"'][@\w]|"
         r"can't find crate for",
-        r"gem bundler .*GemNotFound|(?-i:LoadError).*cannot load such file|Failed to resolve loader",
+        r"find gem .*GemNotFound|(?-i:LoadError).*cannot load such file|Failed to resolve loader",
         summary="a library is not installed in the image",
         remedy="install it in an earlier instruction, or lock it with the rest",
     ),
