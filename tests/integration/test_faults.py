@@ -419,3 +419,27 @@ def test_a_verification_that_is_told_to_end_leaves_nothing_behind(
     assert "not removed" not in said
     assert os.listdir(room) == []
     assert (rig.leftovers() if rig.name != "buildx" else set()) - before == set()
+
+
+@pytest.mark.parametrize("rig", ["podman", "buildah"], indirect=True)
+def test_what_another_build_makes_at_the_same_time_is_left_alone(rig: Rig, write, tmp_path: Path) -> None:
+    rig.run("build", str(write({"Dockerfile": f"FROM {rig.base}\n"})), check=0)  # the base image stays
+    other = tmp_path / "other"
+    other.mkdir()
+    text = f"FROM {rig.base}\nRUN echo {os.getpid()} > /other\nRUN echo {BEGAN} && sleep 6\nRUN cat /other\n"
+    (other / "Dockerfile").write_text(text)
+    child = rig.popen("verify", str(write({"Dockerfile": f"FROM {rig.base}\nRUN echo {BEGAN} && sleep 60\n"})))
+    said = _until(child, BEGAN)
+    words = [rig.engine, "build", "--layers", "--tag=localhost/other:1", str(other)]
+    building = subprocess.Popen(words, env=rig.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    _until(building, BEGAN)
+    child.send_signal(signal.SIGTERM)
+    said += child.communicate(timeout=60)[0]
+    assert building.poll() is None, "the other build is to outlast ours"
+    told_by_other = building.communicate(timeout=60)[0]
+    assert building.returncode == 0, told_by_other
+    assert "since another build runs" in said
+    told = re.search(r"`(?:podman|buildah) (rm [^`]*)`", said)
+    assert told is not None
+    rig.ask(*told[1].split())
+    rig.ask("rmi", "--force", "localhost/other:1")
