@@ -20,6 +20,7 @@ from repro_audit.cli.options import OPTIONS, CheckOptions, Option, split
 from repro_audit.cli.problem import CannotError
 
 _OWN = ("--help", "--version", "--install-completion", "--show-completion")
+_INTERRUPTED = 130
 
 
 class _Group(TyperGroup):
@@ -48,7 +49,7 @@ def run(argv: list[str]) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.Exit as end:
-        return end.exit_code
+        status = end.exit_code
     except Exception as error:
         # Known by what it can do: which package the class lives in depends on the version of Typer.
         message = getattr(error, "format_message", None)
@@ -58,6 +59,8 @@ def run(argv: list[str]) -> int:
         where = getattr(context, "command_path", "repro-audit")
         text = message().rstrip(".").replace("Value error, ", "")
         raise CannotError(f"{text} (see `{where} --help`)") from None
+    if status == _INTERRUPTED:
+        raise KeyboardInterrupt  # newer versions of Typer make an exit of it
     return status if isinstance(status, int) else 0
 
 

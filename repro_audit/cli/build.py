@@ -56,9 +56,11 @@ def chosen(name: str, need: tuple[str, ...] = (), *, builds: bool = True, tells:
             note(f"{each.engine}: {each.reason}; {each.remedy}")
         raise EngineError("no container engine works here (what was tried stands above)") from None
     engine.tell = note
+    without_docker = any(each.engine == "docker" for each in engine.passed)
     for passed in engine.passed:
         why = _passed_over(passed)
-        if why is not None:
+        # what ails docker ails buildx too
+        if why is not None and not (passed.engine == "buildx" and without_docker):
             note(why)
     note(f"using {engine.info}")
     for told in engine.info.notes if builds else ():
@@ -72,7 +74,6 @@ def _passed_over(attempt: Attempt) -> str | None:
     import shutil
 
     if attempt.engine == "buildx":
-        # what is wrong with docker itself is told for docker
         return f"not using buildx: {attempt.reason}" if attempt.reason.startswith("its builder") else None
     where = ""
     if attempt.engine == "docker":

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 COMMANDS = ("check", "inputs", "fix", "rules", "explain", "ast", "init", "build", "verify", "smoke")
 
+_WITH_ENGINES = ("build", "verify", "smoke")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; never raises, never shows a traceback unless `REPRO_AUDIT_DEBUG` is set."""
@@ -27,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return _interrupted()
+        return _interrupted(cleaned=arguments[:1] != [] and arguments[0] in _WITH_ENGINES)
     except BrokenPipeError:
         return _nobody_reads()
     except Exception as error:
@@ -73,9 +75,10 @@ def _failed(error: Exception) -> int:
     return 2
 
 
-def _interrupted() -> int:
+def _interrupted(*, cleaned: bool) -> int:
+    more = "; what was started for it is stopped and removed" if cleaned else ""
     try:
-        sys.stderr.write("repro-audit: interrupted\n")
+        sys.stderr.write(f"repro-audit: interrupted{more}\n")
         sys.stderr.flush()
     except OSError:
         pass

@@ -331,6 +331,21 @@ def test_interrupting_ends_with_130_and_one_line(project: Path) -> None:
     assert error == b"repro-audit: interrupted\n"
 
 
+def test_an_interrupted_build_says_what_became_of_it(project: Path, tmp_path: Path) -> None:
+    (project / "Dockerfile").write_text("FROM scratch\n")
+    hangs = tmp_path / "docker"
+    hangs.write_text("#!/bin/sh\nexec sleep 60\n")
+    hangs.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    words = [sys.executable, "-m", "repro_audit", "build", ".", "--engine", "docker"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, env=env)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error == b"repro-audit: interrupted; what was started for it is stopped and removed\n"
+
+
 def test_arguments_and_names_that_are_no_unicode_are_told_and_not_fatal(project: Path) -> None:
     done = run(b"no\xffwhere", env={**os.environ, "PYTHONUTF8": "0", "LC_ALL": "C"})  # type: ignore[arg-type]
     assert done.returncode == 2

@@ -205,6 +205,15 @@ def test_without_an_engine_the_status_is_two_and_every_engine_is_named(environme
 
 
 @pytest.mark.parametrize("rig", ["podman"], indirect=True)
+def test_a_docker_that_was_pointed_to_and_does_not_answer_is_named_before_the_engine_taken(rig: Rig, write) -> None:
+    rig.env, rig.engine = rig.env | {"DOCKER_HOST": "unix:///nope.sock"}, "auto"
+    done = rig.run("build", str(write({"Dockerfile": "FROM scratch\nCOPY a /a\n", "a": "1"})), check=0)
+    first, second, *_ = done.stderr.splitlines()
+    assert "not using docker at unix:///nope.sock (DOCKER_HOST): " in first
+    assert "using podman" in second
+
+
+@pytest.mark.parametrize("rig", ["podman"], indirect=True)
 def test_a_compose_service_says_what_to_build(rig: Rig, write) -> None:
     project = write(
         {
