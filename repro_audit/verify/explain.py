@@ -175,7 +175,7 @@ def _reason(
     if pair and "content" in difference.kinds and is_text(pair[0]) and is_text(pair[1]):
         # of lines in another order a diff shows no more than the remedy says
         hidden = found.cause == "line-order" or secret(difference.path, found.cause)
-        return replace(found, diff="" if hidden else unified(pair[0], pair[1], mask=mask))
+        return replace(found, diff="" if hidden else unified(*pair, mask=mask, names=evidence.names))
     return found
 
 

@@ -30,18 +30,23 @@ _TIMES = {
     "none": f"this engine cannot date files; {DATING}",
     "no-time": f"{_NO_TIME}; files are then dated by it",
 }
-_IMAGES = {
-    "unknown": "see in what their sources, their bases and their builders differ",
+_UNKNOWN = {
+    "images": "see in what their sources, their bases and their builders differ",
+    "fresh": "see whether sources, base or packages are others than when that image was made; if not, look at what the "
+    "instruction does that depends on the day, the machine or chance",
 }
 
 
 def fitted(reason: Reason, circumstances: Circumstances) -> Reason:
     """The reason with a remedy that helps here."""
-    if circumstances.kind == "images":
+    if circumstances.kind != "builds":
         # made of the same sources, or of others: then a number tells nothing
         if reason.why == ONLY_NUMBERS:
             reason = replace(reason, cause="unknown", rule=None)
-        return replace(reason, remedy=_IMAGES.get(reason.cause, reason.remedy))
+        if reason.cause == "unknown":
+            return replace(reason, remedy=_UNKNOWN[circumstances.kind])
+    if circumstances.kind == "images":
+        return reason
     dating = circumstances.dating
     if dating is None:
         return reason

@@ -23,9 +23,16 @@ def is_text(data: bytes) -> bool:
     return True
 
 
-def unified(left: bytes, right: bytes, bound: int = 40, *, mask: Callable[[str], str] = str) -> str:
-    """A unified diff of at most `bound` lines, each passed through `mask`, long ones cut; empty where there is nothing
-    to show.
+def unified(
+    left: bytes,
+    right: bytes,
+    bound: int = 40,
+    *,
+    mask: Callable[[str], str] = str,
+    names: tuple[str, str] = ("first", "second"),
+) -> str:
+    """A unified diff of at most `bound` lines between sides of these names, each line passed through `mask`, long ones
+    cut; empty where there is nothing to show.
     """
     sides = []
     for data in (left, right):
@@ -44,7 +51,8 @@ def unified(left: bytes, right: bytes, bound: int = 40, *, mask: Callable[[str],
     start = max(0, head - 2)
     one, two = one[start : len(one) - max(0, tail - 2)], two[start : len(two) - max(0, tail - 2)]
     cut = len(one) > _INPUT or len(two) > _INPUT
-    rows = list(difflib.unified_diff(one[:_INPUT], two[:_INPUT], "first", "second", lineterm="", n=2))
+    before, after = (name.removeprefix("the ") for name in names)
+    rows = list(difflib.unified_diff(one[:_INPUT], two[:_INPUT], before, after, lineterm="", n=2))
     if not rows:
         return ""
     if start:

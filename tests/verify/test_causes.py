@@ -236,7 +236,7 @@ def test_where_a_link_leads_is_read_like_text(tmp_path):
 def test_names_made_at_random_are_paired(tmp_path):
     comparison = images(tmp_path, {"/opt/tmpab12cd34": b"x"}, {"/opt/tmpzz98yy76": b"x"})
     assert {d.reason.cause for d in comparison.differences} == {"random-name"}
-    assert "/opt/tmpzz98yy76" in comparison.differences[0].reason.why
+    assert comparison.differences[0].reason.inside == ("on the other side it is called /opt/tmpzz98yy76",)
 
 
 def test_a_file_that_is_merely_missing_has_no_random_name(tmp_path):

@@ -35,7 +35,7 @@ def random_name(evidence: Evidence) -> Verdict | None:
     if not evidence.kinds & {"only-left", "only-right"}:
         return None
     if evidence.twin is not None:
-        return Verdict("random-name", f"on the other side it is called {evidence.twin}")
+        return Verdict("random-name", None, (f"on the other side it is called {evidence.twin}",))
     made_up = _RANDOM.search(evidence.name) or _MIXED.fullmatch(evidence.name)
     if made_up and evidence.path.startswith(_TEMPORARY):
         return Verdict("random-name", "a temporary file with a name made at random")
