@@ -120,7 +120,8 @@ def explained(planned: Plan, log: str) -> str:
         out.append(f"  in its line {failure.at}: {visible(text)}")
     out += [f"    | {visible(line)}" for line in failure.evidence]
     found = elsewhere(planned, failure, tree) if tree is not None else None
-    out.append(f"  {green}remedy{off}: {visible(found) if found is not None else failure.remedy}")
+    remedy = visible(found) if found is not None else failure.remedy
+    out += [f"  {green}remedy{off}: {remedy}"] if remedy else []
     for finding in foreseen(planned, failure):
         line = finding.source.position(finding.span.start).line
         place = f"{visible(planned.shown if planned.inline else finding.path)}:{line}"

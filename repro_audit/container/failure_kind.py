@@ -45,7 +45,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "program-not-found": ("a program is not installed in the image", "install it in an earlier instruction"),
     "permission": ("a permission is missing", "check the USER in force and the mode of the files"),
     "engine": ("the engine could not start a container", "see what it says below; try another one with `--engine`"),
-    "command-failed": ("a command failed", "the lines above say what it said"),
+    "command-failed": ("a command failed", ""),
 }
 # Tried in this order: what stands first explains what stands later (a network that is down makes packages "not found").
 SIGNS = (*MACHINE, *SOURCES, *PACKAGES, *PROGRAMS)
