@@ -24,3 +24,13 @@ def explained_names(incomplete: str) -> list[str]:
 
     words = {term.name for term in terms() if term.name.startswith(incomplete)} if incomplete else set()
     return sorted({*rule_names(incomplete), *words})
+
+
+def variations(incomplete: str) -> list[str]:
+    """What `verify --vary` may be given; of a list with commas, the last is completed."""
+    from repro_audit.cli.verify_conditions import VARIATIONS
+
+    before, comma, begun = incomplete.rpartition(",")
+    named = set(before.split(","))
+    words = (*VARIATIONS, *(() if comma else ("all", "none")))
+    return [before + comma + word for word in words if word.startswith(begun) and word not in named]

@@ -13,6 +13,7 @@ import typer
 
 from repro_audit.cli.build import chosen, explained
 from repro_audit.cli.build_options import LIMIT_HELP, BuildOptions, Network, with_build_options
+from repro_audit.cli.completion import variations
 from repro_audit.cli.output import emit, note, wants_color
 from repro_audit.cli.problem import CannotError
 from repro_audit.cli.verify_conditions import (
@@ -76,6 +77,7 @@ def command(
             help=f"What changes in the second build: all, none, or some of {', '.join(VARIATIONS)} (the permissions "
             "that another umask gives files). Default: all but checkout.",
             metavar="WHAT,...",
+            autocompletion=variations,
         ),
     ] = None,
     timeout: Annotated[float | None, typer.Option(min=1, help=LIMIT_HELP, metavar="SECONDS")] = None,

@@ -391,6 +391,9 @@ def test_completion_knows_commands_options_and_choices() -> None:
     assert complete("repro-audit --fo").split() == ["--format"]
     assert {"--version", "--select"} <= set(complete("repro-audit -").split())
     assert complete("repro-audit explain image-lat").split() == ["image-latest"]
+    assert complete("repro-audit smoke --only t").split() == ["torch", "tensorflow"]
+    assert complete("repro-audit verify --vary time,u").split() == ["time,umask"]
+    assert "none" in complete("repro-audit verify --vary ").split()
     assert complete("repro-audit . --select DL3006,image-lat").split() == ["DL3006,image-latest"]
     assert complete("repro-audit fix --ignore gpu-hidden").split() == ["gpu-hidden-by-renumbering"]
     assert "DL3006" in complete("repro-audit rules DL30").split()
