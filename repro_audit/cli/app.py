@@ -16,6 +16,7 @@ from repro_audit import __version__
 from repro_audit.cli import ast, explain, fix, init, inputs, rules
 from repro_audit.cli.check import check
 from repro_audit.cli.completion import rule_names
+from repro_audit.cli.main import COMMANDS
 from repro_audit.cli.options import OPTIONS, CheckOptions, Option, split
 from repro_audit.cli.problem import CannotError
 
@@ -56,7 +57,8 @@ def run(argv: list[str]) -> int:
         if message is None:
             raise
         context = getattr(error, "ctx", None)
-        where = getattr(context, "command_path", "repro-audit")
+        named = f"repro-audit {argv[0]}" if argv and argv[0] in COMMANDS else "repro-audit"
+        where = getattr(context, "command_path", named)
         text = message().rstrip(".").replace("Value error, ", "")
         raise CannotError(f"{text} (see `{where} --help`)") from None
     if status == _INTERRUPTED:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from repro_audit.facts.container import Build, BuildSecret, BuildTerms, EnvVar
+from repro_audit.facts.image_reference import reference
+from repro_audit.facts.input import ImageRef
 from repro_audit.source import Source, Span
 from repro_audit.syntax import compose, compose_value
 from repro_audit.syntax.compose_value import Variable
 from repro_audit.syntax.tree import Mapping, Scalar
 
 _REMOTE = re.compile(r"[a-z+]+://|git@|github\.com/|gitlab\.com/|bitbucket\.org/")
+_IMAGE = "docker-image://"
 
 
 def of_service(
@@ -44,8 +47,22 @@ def of_service(
         args=variables(build.args),
         span=place(build.span, build.source),
         contexts=tuple(each.name for each in build.additional_contexts),
+        images=tuple(_images(service, build, place)),
         terms=_terms(file, service, build, base),
     )
+
+
+def _images(
+    service: compose.Service, build: compose.Build, place: Callable[[Span, Source], Span]
+) -> Iterator[ImageRef]:
+    """The contexts that are images: what takes them by their name takes these."""
+    for each in build.additional_contexts:
+        value = each.value
+        if value is not None and value.shown.startswith(_IMAGE):
+            name = value.content.sub(len(_IMAGE), len(value.shown))
+            span = place(name.whole, value.source)
+            written = value.raw.removeprefix(_IMAGE)
+            yield reference(service.source, span, written, name.text, "compose", unknown=value.unknown)
 
 
 def _terms(file: compose.Compose, service: compose.Service, build: compose.Build, base: str) -> BuildTerms:

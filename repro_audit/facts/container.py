@@ -109,7 +109,8 @@ class BuildTerms:
 @dataclass(slots=True, frozen=True, eq=False)
 class Build:
     """What builds the image: `context` and `dockerfile` are paths relative to the project root ('' is the root), None
-    when outside or unknown. `contexts` are the names of further contexts. `terms` are there for a compose service.
+    when outside or unknown. `contexts` are the names of further contexts, `images` those among them that are images.
+    `terms` are there for a compose service.
     """
 
     context: str | None
@@ -118,6 +119,7 @@ class Build:
     args: tuple[EnvVar, ...]
     span: Span
     contexts: tuple[str, ...] = ()
+    images: tuple[ImageRef, ...] = ()
     terms: BuildTerms | None = None
 
 

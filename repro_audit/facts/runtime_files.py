@@ -137,6 +137,7 @@ def _of_containers(project: Project, found: Iterable[Container]) -> list[object]
         facts.append(container)
         if container.image is not None:
             facts.append(container.image)
+        facts += container.build.images if container.build is not None else ()
         facts += health.of_container(container)
         facts += _of_commands(container.commands)
     return facts

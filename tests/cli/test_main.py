@@ -377,6 +377,10 @@ def test_help_fits_a_terminal_of_80_columns(command: str) -> None:
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
+def test_a_value_that_is_missing_is_said_with_the_help_of_its_command() -> None:
+    assert b"(see `repro-audit verify --help`)" in run("verify", "--vary").stderr
+
+
 def test_completion_knows_commands_options_and_choices() -> None:
     def complete(line: str) -> str:
         environment = {**os.environ, "_REPRO_AUDIT_COMPLETE": "complete_bash", "COMP_WORDS": line}

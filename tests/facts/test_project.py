@@ -221,3 +221,17 @@ def test_the_name_of_a_further_context_is_no_image(tmp_path: Path, files: dict[s
     images = of_type(made(tmp_path, {"Dockerfile": text, **files}), "Dockerfile", ImageRef)
     assert {image.local for image in images if image.image == "other"} == {True}
     assert {image.local for image in images if image.image == "another"} <= {False}
+
+
+def test_an_image_that_a_context_is_stands_on_the_ladder_where_it_is_named(tmp_path: Path) -> None:
+    text = (
+        "services:\n  a:\n    build:\n      context: .\n"
+        "      additional_contexts: {base: 'docker-image://alpine:latest', own: ./own}\n"
+    )
+    said = made(tmp_path, {"compose.yaml": text, "Dockerfile": "FROM base\n"})
+    (image,) = of_type(said, "compose.yaml", ImageRef)
+    assert (image.image, image.pin.level, image.source.slice(image.span)) == (
+        "alpine:latest",
+        Level.FLOATING,
+        "alpine:latest",
+    )
