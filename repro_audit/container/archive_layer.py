@@ -100,6 +100,7 @@ def read_layer(
         if name.startswith(WHITEOUT):
             _whiteout(table, parent, name, member, index)
             continue
+        path = once(path, path)  # type: ignore[assignment]
         digest: bytes | None = None
         target: str | None = None
         kind = member.kind
@@ -110,7 +111,8 @@ def read_layer(
         elif kind == "symlink":
             target = member.target.decode("utf-8", "surrogateescape")
         elif kind == "hardlink":
-            links[path] = _absolute(member.target, table)[0]
+            first = _absolute(member.target, table)[0]
+            links[path] = once(first, first)  # type: ignore[assignment]
         elif kind == "other":
             table.note(f"{printable(path)} is of a type that no image should have; only its header was read")
         header = Header(member.format, member.uname, member.gname, spelling, _short(member.records))
@@ -124,11 +126,10 @@ def read_layer(
             once(member.mtime, member.mtime),  # type: ignore[arg-type]
             target,
             member.device,
-            once(x, x) if (x := _short(member.xattrs)) else (),  # type: ignore[arg-type]
+            once(x, x) if (x := _short(_named_once(member.xattrs, share))) else (),  # type: ignore[arg-type]
             digest and once(digest, digest),  # type: ignore[arg-type]
             once(header, header),  # type: ignore[arg-type]
         )
-        path = once(path, path)  # type: ignore[assignment]
         if path in files:
             table.note(f"{printable(path)} stands twice in {where}; the last one counts")
             table.hidden.append((path, files.pop(path)))
@@ -195,6 +196,11 @@ def _spelt(raw: bytes) -> tuple[str, str]:
         clean = clean[1:] if clean.startswith("//") else clean
         return clean, spelling if clean == plain else "other"
     return plain, spelling
+
+
+def _named_once(pairs: tuple[tuple[bytes, bytes], ...], share: dict[object, object]) -> tuple[tuple[bytes, bytes], ...]:
+    """The pairs with names that are kept once: every file may have the same few attributes."""
+    return tuple((share.setdefault(name, name), value) for name, value in pairs)  # type: ignore[misc]
 
 
 def _short(pairs: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:

@@ -333,3 +333,16 @@ def test_zstd_frames_after_one_another_and_skippable_ones_are_read(tmp_path):
         files["index.json"] = json.dumps({"manifests": [{"digest": sha(document)}]}).encode()
         (tmp_path / f"{number}.tar").write_bytes(tar_of(list(files.items())))
         assert "/etc/passwd" in read_image(str(tmp_path / f"{number}.tar")).files
+
+
+def test_long_names_are_kept_once_for_both_images_and_all_their_links(tmp_path):
+    """Memory grows with the names: a thousand bytes for each of 200,000 files are 200 MB each time they are kept."""
+    long = "folder-with-a-long-name/" * 30
+    sides = []
+    for side in (b"1", b"2"):
+        files = {f"{long}a": F(side), f"{long}b": hardlink(f"{long}a"), f"{long}c": hardlink(f"{long}a")}
+        sides.append(docker_archive(tmp_path / f"{side.decode()}.tar", [layer(files)]))
+    left, right = read_pair(*sides)
+    kept = {id(name) for image in (left, right) for name in image.files}
+    kept |= {id(entry.target) for image in (left, right) for entry in image.files.values() if entry.target}
+    assert len(kept) == 3
