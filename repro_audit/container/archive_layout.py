@@ -166,6 +166,9 @@ def _spool(outer: Blob, file: BinaryIO, path: str, limits: Limits) -> Blob:
 
 def _index(outer: Blob, path: str, limits: Limits) -> _Store:
     """Where each file of the outer tar lies, found from the headers alone."""
+    head = outer.head(512)
+    if head.strip(b"\0") and head[257:262] != b"ustar" and not head[148:156].strip(b" \0").isdigit():
+        raise ArchiveError("this is no image archive: neither what `docker save` writes nor an OCI layout", path)
     store = _Store(path, limits)
     stream = _Seeking(outer, path)
     count = 0

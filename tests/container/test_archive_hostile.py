@@ -6,6 +6,7 @@ import os
 import tarfile
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -256,3 +257,10 @@ def test_an_error_in_one_archive_of_a_pair_ends_the_other(tmp_path):
         with pytest.raises(ArchiveError, match=r"bad\.tar"):
             read_pair(*pair)
     assert sha(b"")
+
+
+@pytest.mark.parametrize("content", [b"root:x:0:0:root:/root:/bin/bash\n" * 40, b"FROM scratch\n", b"\x7fELF" * 300])
+def test_a_file_of_another_kind_is_no_image_archive(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "passwd").write_bytes(content)
+    with pytest.raises(ArchiveError, match="passwd: this is no image archive"):
+        read_image(str(tmp_path / "passwd"))
