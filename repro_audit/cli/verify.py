@@ -111,6 +111,8 @@ def command(
             from repro_audit.cli.build_plan import plan
 
             planned = plan(build, network=network.value, no_cache=True)
+            if record is not None and planned.inline:
+                raise CannotError(f"--record proves something of a Dockerfile, and {planned.shown} is none of its own")
             run = _Run(planned, asked, source_date_epoch, against, build.quiet, timeout)
             return run.go(chosen(build.engine.value), record, look)
         except (EngineError, ArchiveError) as error:

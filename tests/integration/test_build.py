@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,9 +200,11 @@ def _runs(words: str) -> bool:
 def test_without_an_engine_the_status_is_two_and_every_engine_is_named(environment, state, write) -> None:
     rig = Rig("none", "auto", environment | {"PATH": "/nonexistent"}, "busy:1")
     done = rig.run("build", str(write({"Dockerfile": "FROM scratch\n"})), check=2)
-    for name in ("buildx", "docker", "podman", "buildah"):
-        assert f"{name}: " in done.stderr
-    assert "install" in done.stderr
+    *tried, verdict = done.stderr.splitlines()
+    for name, line in zip(("buildx", "docker", "podman", "buildah"), tried, strict=True):
+        assert line.startswith(f"repro-audit: {name}: ")
+        assert "install" in line
+    assert "no container engine works here" in verdict
 
 
 @pytest.mark.parametrize("rig", ["podman"], indirect=True)
@@ -224,6 +227,31 @@ def test_a_compose_service_says_what_to_build(rig: Rig, write) -> None:
     )
     done = rig.run("build", str(project), "--service", "lab", check=0)
     assert "the word is from-compose" in done.stderr
+
+
+@pytest.mark.parametrize("rig", ["podman"], indirect=True)
+def test_a_record_counts_as_long_as_the_further_contexts_stay(rig: Rig, write, tmp_path) -> None:
+    build = "    build: {context: lab, additional_contexts: {other: ./other}}\n"
+    within = "    build: {context: lab, dockerfile_inline: FROM scratch}\n"
+    project = write(
+        {
+            "compose.yaml": f"services:\n  lab:\n{build}  within:\n{within}",
+            "lab/Dockerfile": "FROM scratch\nCOPY --from=other x /x\n",
+            "other/x": "1",
+        }
+    )
+    record = f"--record={project}/lab/verify.json"
+    rig.run("verify", str(project), "--service", "lab", record, check=0)
+
+    def level() -> str:
+        words = [sys.executable, "-m", "repro_audit", "check", record, str(project)]
+        told = subprocess.run(words, capture_output=True, text=True, env=rig.env).stdout
+        return next(line for line in told.splitlines() if "level" in line and " of 4" in line)[:26]
+
+    assert level() in ("Reproducibility level 3 of", "Reproducibility level 4 of")
+    (project / "other" / "x").write_text("2")
+    assert level() == "Reproducibility level 2 of"
+    assert "is none of its own" in rig.run("verify", str(project), "--service", "within", record, check=2).stderr
 
 
 @pytest.mark.parametrize("rig", ["moby", "buildx", "podman", "buildah"], indirect=True)
