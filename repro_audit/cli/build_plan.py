@@ -55,7 +55,7 @@ def plan(asked: BuildOptions, *, tag: str | None = None, network: str = "default
     folder, file = asked.context or ".", asked.file
     if not os.path.isdir(folder):
         raise CannotError(
-            f"{folder}: {'the build context is no folder' if os.path.lexists(folder) else 'is not there'}"
+            f"{folder}: {'the build context is no folder' if os.path.lexists(folder) else 'there is no such folder'}"
         )
     service = _service(asked, folder) if asked.service is not None else None
     shown: str | None = None

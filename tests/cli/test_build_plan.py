@@ -108,7 +108,7 @@ def test_a_folder_without_dockerfile_offers_what_is_there(write: Write) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (BuildOptions("nosuch"), "nosuch: is not there"),
+        (BuildOptions("nosuch"), "nosuch: there is no such folder"),
         (BuildOptions(service="x"), "there is no compose file with services"),
         (BuildOptions(build_context=["other"]), "expected NAME=FOLDER"),
     ],
