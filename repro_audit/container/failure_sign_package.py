@@ -88,7 +88,7 @@ PACKAGES: tuple[Sign, ...] = (
     sign("package-not-found", r"from versions: (?:none)?\)"),
     sign(
         "package-version-gone",
-        r"E: Version '.*' for '.*' was not found",
+        r": Version '.*' for '.*' was not found",  # BuildKit may show the E before it as a piece of its own
         r"from versions: [^)\s]|No matching distribution found for \S+\s*(?:[=<>!~]=?)",
         r"No matching version found for|\bnotarget\b|(?-i:\bETARGET\b)|ERR_PNPM_NO_MATCHING_VERSION",
         r"Couldn't find any versions for|No candidates found|Unable to find installation candidates",

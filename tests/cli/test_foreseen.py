@@ -51,11 +51,12 @@ def test_a_failure_that_no_pin_would_have_kept_off_is_foreseen_by_no_pin_rule(
     assert "foreseen by" not in shown
 
 
+@pytest.mark.parametrize("begins", ["E: ", ": "], ids=["whole", "in pieces"])
 def test_a_version_that_is_gone_is_foreseen_by_the_rule_on_perishable_pins(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write: Write, monkeypatch: pytest.MonkeyPatch, begins: str
 ) -> None:
     step = "RUN apt-get update && apt-get install -y curl=7.88.1-10"
-    said = "E: Version '7.88.1-10' for 'curl' was not found"
+    said = f"{begins}Version '7.88.1-10' for 'curl' was not found"
     shown = told(write, f"FROM debian:12\n{step}\n", log(step, said), monkeypatch)
     assert "package-version-gone" in shown
     assert "foreseen by os-package-perishable at Dockerfile:2" in shown
