@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
+Linear = Callable[[Callable[[int], object], int], None]
 
 
 @pytest.fixture
@@ -40,6 +42,27 @@ def write(tmp_path: Path) -> Write:
         return folder
 
     return write_files
+
+
+@pytest.fixture
+def linear() -> Linear:
+    """Asserts that `work(size)` takes CPU time in proportion to its size, whatever the machine: `linear(work, size)` does
+    it with this size and with eight times as much. Quadratic time would be 64 times as long.
+    """
+
+    def seconds(work: Callable[[int], object], size: int) -> float:
+        best = float("inf")
+        for _ in range(2):
+            start = time.process_time()
+            work(size)
+            best = min(best, time.process_time() - start)
+        return best
+
+    def check(work: Callable[[int], object], size: int) -> None:
+        work(size // 4)  # loads what is needed
+        assert seconds(work, size * 8) < max(seconds(work, size), 0.001) * 8 * 4
+
+    return check
 
 
 @pytest.fixture(scope="session", autouse=True)

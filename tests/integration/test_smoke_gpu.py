@@ -221,11 +221,9 @@ def test_a_driver_that_hangs_is_a_timeout_and_nothing_runs_on(with_gpus: Rig, py
 def test_an_interrupt_leaves_no_container(with_gpus: Rig, python_image: str) -> None:
     child = start(with_gpus, python_image, "--cdi", "--gpus=device=hang")
     wait_for_container(with_gpus)
-    began = time.monotonic()
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
     assert child.returncode == 130
-    assert time.monotonic() - began < 12
     assert with_gpus.ask("ps", "--all", "--quiet") == ""
 
 
