@@ -64,7 +64,8 @@ def test_a_failed_build_is_diagnosed_with_its_line(rig: Rig, write, case: str) -
     kind = {"copy": "file-not-found"}.get(case, case)
     assert f"Dockerfile:{line}: {kind}:" in done.stdout, done.stdout + done.stderr[-1500:]
     assert shown in done.stdout
-    assert "remedy" in done.stdout
+    # of a command that failed on its own terms there is nothing to advise
+    assert ("remedy" in done.stdout) is (case != "command-failed")
 
 
 # one engine for each way to write a log

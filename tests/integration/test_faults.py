@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import io
 import os
 import re
 import signal
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -233,8 +235,13 @@ class _Stalling(http.server.BaseHTTPRequestHandler):
 def test_a_registry_that_dies_in_the_middle_of_a_layer_is_a_fault_of_the_network(
     rig: Rig, registry: Registry, write, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer = busybox_layer()
-    name = registry.push(f"halved-{rig.name}:1", layer).partition("/")[2]
+    layer = io.BytesIO(busybox_layer())
+    with tarfile.open(fileobj=layer, mode="a") as tar:
+        # a layer that no engine has from another test
+        info = tarfile.TarInfo("fresh")
+        info.size = 300_000
+        tar.addfile(info, io.BytesIO(os.urandom(info.size)))
+    name = registry.push(f"halved-{rig.name}:1", layer.getvalue()).partition("/")[2]
     monkeypatch.setattr(_Stalling, "upstream", registry.address)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stalling)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -247,6 +254,7 @@ def test_a_registry_that_dies_in_the_middle_of_a_layer_is_a_fault_of_the_network
         done = rig.run("build", str(write({"Dockerfile": f"FROM {address}/{name}\nRUN true\n"})))
     finally:
         server.shutdown()
+        server.server_close()
     assert done.returncode == 1, done.stderr[-2000:]
     # a current BuildKit pulls a layer only for the step that needs it
     assert re.search(r"Dockerfile:[12]: network:", done.stdout), done.stdout + done.stderr[-2000:]

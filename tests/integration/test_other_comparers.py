@@ -79,7 +79,7 @@ def _pair(rig: Rig, write, tmp_path: Path, text: str) -> tuple[list[Path], dict[
         rig.ask("rmi", image)
     words = ("verify", f"--image={archives[1]}", f"--against={archives[0]}", "--format=json")
     report = json.loads(rig.run(*words).stdout)
-    assert len(read_image(str(archives[0])).files) == report["images"][0]["files"]
+    assert len(read_image(str(archives[0])).files) == report["images"][1]["files"]
     paths = [each["path"] for each in report["differences"]]
     return archives, {"paths": paths, "configuration": report["config"]}
 

@@ -330,7 +330,7 @@ def test_the_plain_jax_wheel_is_a_framework_without_cuda() -> None:
 
     python = os.environ.get("REPRO_AUDIT_JAX_PYTHON") or (sys.executable if importlib.util.find_spec("jax") else None)
     if python is None:
-        if "jax" in os.environ.get("REPRO_AUDIT_REQUIRE", "").replace(",", " ").split():
+        if "jax-python" in os.environ.get("REPRO_AUDIT_REQUIRE", "").replace(",", " ").split():
             pytest.fail("jax is required here; name a Python that has it in REPRO_AUDIT_JAX_PYTHON")
         pytest.skip("the jax wheel is not installed")
     trial = smoke(Machine(python=python), Host(), timeout=120.0, only=("jax",))
