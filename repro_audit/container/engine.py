@@ -84,9 +84,6 @@ class Built:
     in_force: Mapping[str, str] = field(default_factory=dict)
 
 
-Line = "Callable[[str], None] | None"
-
-
 class Engine(ABC):
     """An engine that works here. What it makes for a while is called `repro-audit-...` and is removed again."""
 

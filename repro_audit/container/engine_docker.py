@@ -26,8 +26,6 @@ _GET = "install Docker (https://docs.docker.com/engine/install/)"
 _START = "start the Docker daemon (`systemctl start docker`), or set DOCKER_HOST to one that runs"
 _GONE = ("Cannot connect to the Docker daemon", "error during connect", "Is the docker daemon running")
 _DIGITS = re.compile(r"[0-9]{1,9}")
-# docker's own statuses: 125 the daemon refused, 126 and 127 the command could not be called
-REFUSED = 125
 
 
 def detect(program: str = PROGRAM) -> EngineInfo | Attempt:
