@@ -6,6 +6,7 @@ the log, so that those of other builds at the same time are left alone.
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 from repro_audit.container import engine_names as names
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # which store podman and buildah use, where that is told
 _STORE = "CONTAINERS_STORAGE_CONF"
+_PATIENCE = 10.0  # seconds
 _STEP = re.compile(r"^(?:\[\d+/\d+\] )?(?:STEP|Step) \d+(?:/\d+)? ?: (\w+)")
 _MADE = re.compile(r"^ ?-+> ([0-9a-f]{10,64})$")
 _CACHED = " ---> Using cache"
@@ -67,9 +69,22 @@ class Leftovers:
             else:
                 for container in containers:
                     self._remove(*remove, container)
+        own = self._own() if self._layers else []
+        if own and self._engine.info.builder == "classic":
+            self._wait(own[0])
         # children first
-        for image in reversed(self._own()) if self._layers else ():
+        for image in reversed(own):
             self._remove("rmi", image)
+
+    def _wait(self, image: str) -> None:
+        """Wait until the daemon, which notices by itself that its client is gone, has ended the step that stands on the
+        image: before that no image below it can be removed.
+        """
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            if not self._command("ps", "--all", "--quiet", f"--filter=ancestor={image}").strip():
+                return
+            time.sleep(0.1)
 
     def _own(self) -> list[str]:
         """The ids of the images that were made, in that order."""
