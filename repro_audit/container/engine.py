@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from repro_audit.container.engine_answer import REMOVAL, whole
 from repro_audit.container.engine_error import EngineError
+from repro_audit.container.engine_leftovers import Leftovers
+from repro_audit.container.engine_names import is_image
 from repro_audit.container.process import Outcome, ProcessError, run, shielded
 
 if TYPE_CHECKING:
@@ -121,10 +123,10 @@ class Engine(ABC):
         self, request: BuildRequest, archive: str | None, on_line: Callable[[str], None] | None, timeout: float | None
     ) -> Built:
         command = self._command(request, archive)
-        name = request.tag if archive is None else f"{fresh_name()}:1"
-        tagged = [f"--tag={name}"] if name is not None and not command.exports else []
-        from repro_audit.container.engine_leftovers import Leftovers
-
+        # the archive is saved from the store, unless the command writes it
+        temporary = f"{fresh_name()}:1" if archive is not None and not command.exports else None
+        name = request.tag if archive is None else temporary
+        tagged = [f"--tag={name}"] if name is not None else []
         started = time.monotonic()
         leftovers = Leftovers(self, on_line, layers=request.layers)
         finished = False
@@ -147,17 +149,17 @@ class Engine(ABC):
                 image = None
                 if done.ok and archive is None and "load" in self.info.features:
                     image = _id(_read_id(identity), *done.stdout.splitlines()[-1:])
-                elif done.ok and archive is not None and name is not None and not command.exports:
+                elif done.ok and archive is not None and temporary is not None:
                     left = None if timeout is None else max(1.0, timeout - (time.monotonic() - started))
-                    self.save(name, archive, timeout=left)
+                    self.save(temporary, archive, timeout=left)
                 elif done.ok and archive is not None and not _holds(archive):
                     raise EngineError(f"{self.info} said that it built the image, and wrote no archive")
                 # after a failed build its steps are a cache for the next one, unless that is to start anew
                 finished = done.ok or (archive is None and self._problem(done) is None)
             finally:
                 with shielded():
-                    if archive is not None and name is not None and not command.exports:
-                        self.remove(name)
+                    if temporary is not None:
+                        self.remove(temporary)
                     if not finished:
                         leftovers.clear()
         return Built(done.ok, image, done.text, done.seconds, self._problem(done), command.in_force)
@@ -226,6 +228,13 @@ class Engine(ABC):
         command = " ".join((self.program, *words))
         self.tell(f"not removed, if it is there: {words[-1]} ({why or 'no answer'}); remove it with `{command}`")
 
+    @staticmethod
+    def known(image: str) -> str:
+        """The image's name itself; raises EngineError where it could be taken for something else."""
+        if not is_image(image):
+            raise EngineError(f"{image!r} is no valid image name")
+        return image
+
     @property
     def program(self) -> str:
         """What users call for all but builds."""
@@ -254,7 +263,7 @@ class Engine(ABC):
         """Run the engine's program; raises EngineError where it cannot be started."""
         try:
             return run(
-                [*self.info.program, *words],
+                [*self._program_for(words[0]), *words],
                 timeout=timeout,
                 on_line=on_line,
                 env=env,
@@ -266,6 +275,10 @@ class Engine(ABC):
             )
         except ProcessError as error:
             raise EngineError(str(error)) from None
+
+    def _program_for(self, verb: str) -> tuple[str, ...]:
+        """The program that knows this subcommand."""
+        return self.info.program
 
 
 def fresh_name() -> str:
@@ -283,8 +296,6 @@ def _holds(path: str) -> bool:
 
 
 def _id(*told: str | None) -> str | None:
-    from repro_audit.container.engine_names import is_image
-
     return next((each for each in told if each is not None and is_image(each)), None)
 
 

@@ -11,7 +11,7 @@ from repro_audit.container.engine_docker import Docker, number
 from repro_audit.container.engine_error import Attempt, EngineError
 from repro_audit.container.engine_names import fields
 from repro_audit.container.engine_request import BuildRequest
-from repro_audit.container.process import Outcome, ProcessError, run
+from repro_audit.container.process import Outcome
 
 _GET = "install buildx (https://docs.docker.com/build/install-buildx/)"
 _START = "start a builder: `docker buildx create --use --bootstrap`"
@@ -128,11 +128,6 @@ class Buildx(Docker):
                 return f"the builder went away: {done.last_line}"
         return problem
 
-    def command(self, *words: str, **options: object) -> Outcome:
+    def _program_for(self, verb: str) -> tuple[str, ...]:
         """Building goes to buildx, all else to docker itself."""
-        if words[0] == "build":
-            return super().command(*words, **options)  # type: ignore[arg-type]
-        try:
-            return run([engine_docker.PROGRAM, *words], **options)  # type: ignore[arg-type]
-        except ProcessError as error:
-            raise EngineError(str(error)) from None
+        return self.info.program if verb == "build" else (engine_docker.PROGRAM,)

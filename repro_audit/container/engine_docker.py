@@ -112,26 +112,16 @@ class Docker(Engine):
 
     def save(self, image: str, archive: str, *, platform: str | None = None, timeout: float | None = None) -> None:
         """`docker save`, when there is room for it."""
-        image = self._known(image)
-        need_space(archive, self.size(image))
+        need_space(archive, self.size(self.known(image)))
         self.saved(image, self.command("save", f"--output={archive}", image, timeout=timeout), archive)
 
     def has(self, image: str) -> bool:
         """Whether the daemon has it."""
-        return self.answer(image, "image", "inspect", "--format={{.Id}}", self._known(image)).ok
+        return self.answer(image, "image", "inspect", "--format={{.Id}}", self.known(image)).ok
 
     def run(self, request: RunRequest, *, on_line: Callable[[str], None] | None = None) -> Outcome:
         """`docker run`, removed after, also where it was interrupted or took too long."""
-        request = request.checked()
-        name = fresh_name()
-        words, env = run_words(request, name)
-        return _run(self, request, name, words, env, on_line)
-
-    @staticmethod
-    def _known(image: str) -> str:
-        if not names.is_image(image):
-            raise EngineError(f"{image!r} is no valid image name")
-        return image
+        return run_container(self, request, on_line)
 
 
 def buildkit_arguments(info: EngineInfo, request: BuildRequest) -> tuple[list[tuple[str, str]], dict[str, str]]:
@@ -194,14 +184,11 @@ def cdi_devices(asked: str) -> list[str]:
     return [f"nvidia.com/gpu={each}" for each in asked.removeprefix("device=").split(",")]
 
 
-def _run(
-    engine: Engine,
-    request: RunRequest,
-    name: str,
-    words: list[str],
-    env: dict[str, str],
-    on_line: Callable[[str], None] | None,
-) -> Outcome:
+def run_container(engine: Engine, request: RunRequest, on_line: Callable[[str], None] | None) -> Outcome:
+    """Run a command in a container that is gone afterwards, whatever happens."""
+    request = request.checked()
+    name = fresh_name()
+    words, env = run_words(request, name)
     gone = False
     try:
         done = engine.command(

@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING
 
 from repro_audit.container import engine_docker
-from repro_audit.container import engine_names as names
 from repro_audit.container.engine import BuildCommand, Built, Engine, EngineInfo, fresh_name, need_space, scratch
 from repro_audit.container.engine_answer import ask, document, part
 from repro_audit.container.engine_error import Attempt, EngineError
@@ -60,7 +59,6 @@ def detect(name: str) -> EngineInfo | Attempt:
     if name == "podman":
         features |= {"run", "gpus", "cdi"}
     builder = str(host.get("buildahVersion") or "")[:40] if name == "podman" else ""
-    plain = EngineInfo(name, (name,), version, "buildah", builder, rootless, frozenset(features))
     problem = ""
     for isolation in (None, "chroot") if "BUILDAH_ISOLATION" not in os.environ else (None,):
         notes = (_CHROOT,) if isolation else ()
@@ -71,7 +69,7 @@ def detect(name: str) -> EngineInfo | Attempt:
         if failed is None:
             return engine.info
         problem = problem or failed
-    return Attempt(name, problem, f"`{' '.join(plain.program)} build` says what is wrong")
+    return Attempt(name, problem, f"`{name} build` says what is wrong")
 
 
 def _trial(engine: Podman) -> str | None:
@@ -151,8 +149,7 @@ class Podman(Engine):
 
     def save(self, image: str, archive: str, *, platform: str | None = None, timeout: float | None = None) -> None:
         """An OCI archive, when there is room for it."""
-        if not names.is_image(image):
-            raise EngineError(f"{image!r} is no valid image name")
+        image = self.known(image)
         if self.info.name == "podman":
             need_space(archive, self.size(image))
             words = ("save", "--quiet", "--format=oci-archive", f"--output={archive}", image)
@@ -181,10 +178,8 @@ class Podman(Engine):
 
     def has(self, image: str) -> bool:
         """Whether the store has it."""
-        if not names.is_image(image):
-            raise EngineError(f"{image!r} is no valid image name")
         return self.answer(
-            image,
+            self.known(image),
             "inspect",
             "--type=image",
             "--format={{.FromImageID}}" if self.info.name == "buildah" else "--format={{.Id}}",
@@ -197,10 +192,7 @@ class Podman(Engine):
 
         if self.info.name != "podman":
             return super().run(request, on_line=on_line)
-        request = replace(request.checked(), cdi=True)
-        name = fresh_name()
-        words, env = engine_docker.run_words(request, name)
-        return engine_docker._run(self, request, name, words, env, on_line)
+        return engine_docker.run_container(self, replace(request, cdi=True), on_line)
 
 
 def _bytes(text: str) -> int:
